@@ -1,0 +1,7 @@
+"""``python -m edgebuild`` is the ``edgebuild`` command."""
+
+import sys
+
+from edgebuild.cli import main
+
+sys.exit(main())
