@@ -1,0 +1,1 @@
+"""Training: the one adapter to TensorFlow and the one training loop."""

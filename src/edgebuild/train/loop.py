@@ -1,0 +1,162 @@
+"""The training loop: AdamW on a cosine schedule, over arrays in memory.
+
+Everything random in an epoch (order, augmentation) comes from a generator
+seeded by the run's seed and the epoch's number, so an epoch does not depend on
+the ones before it other than through the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgebuild.errors import Finding
+from edgebuild.train.augment import augment
+from edgebuild.train.losses import Loss
+
+__all__ = ["Epoch", "Examples", "Recipe", "fit", "inference", "total_steps"]
+
+Inference = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+class Recipe(Protocol):
+    """How long and how fast to train: the part that every training section of params.yaml shares."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def shift(self) -> int: ...
+    @property
+    def flip(self) -> bool: ...
+
+
+class Examples(Protocol):
+    """Images and labels to train or validate on: a prepared split."""
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]: ...
+    @property
+    def labels(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def scale(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to; ``number`` counts from 1."""
+
+    number: int
+    epochs: int
+    metrics: Mapping[str, float]
+
+
+def fit(
+    tf: Any,
+    keras: Any,
+    model: Any,
+    train: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    *,
+    loss: Loss,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
+    teacher: Callable[[Any], Any] | npt.NDArray[np.float32] | None = None,
+    after_step: Callable[[int], None] | None = None,
+) -> None:
+    """Train ``model`` in place.
+
+    ``teacher`` gives the logits that ``loss`` compares with: an array with one
+    row per training image, valid when nothing is augmented, or a function of a
+    batch of real images. ``after_step`` is called with the number of optimizer
+    steps done.
+
+    Raises:
+        Finding: the loss stops being finite, which more training cannot mend.
+    """
+    count, classes = len(train.images), model.output.shape[-1]
+    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps(count, recipe))
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    optimizer.build(model.trainable_variables)
+    image = tf.TensorSpec((None, *train.images.shape[1:]), tf.uint8)
+
+    @tf.function(
+        input_signature=[image, tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, classes), tf.float32)]
+    )
+    def step(images: Any, labels: Any, cached: Any) -> Any:
+        pixels = tf.cast(images, tf.float32) * tf.constant(train.scale, tf.float32)
+        target = teacher(pixels) if callable(teacher) else cached
+        with tf.GradientTape() as tape:
+            logits = model(pixels, training=True)
+            value = loss(tf, logits, labels, target)
+        optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
+        return value, right
+
+    infer = inference(tf, model, train.scale)
+    done = 0
+    for epoch in range(recipe.epochs):
+        generator = np.random.default_rng([seed, epoch])
+        order = generator.permutation(count)
+        total = correct = 0.0
+        for start in range(0, count, recipe.batch_size):
+            chosen = order[start : start + recipe.batch_size]
+            images = augment(train.images[chosen], shift=recipe.shift, flip=recipe.flip, generator=generator)
+            cached = (
+                teacher[chosen]
+                if isinstance(teacher, np.ndarray)
+                else np.zeros((len(chosen), classes), np.float32)
+            )
+            value, right = step(images, train.labels[chosen], cached)
+            total += float(value) * len(chosen)
+            correct += float(right)
+            done += 1
+            if after_step is not None:
+                after_step(done)
+        if not np.isfinite(total):
+            raise Finding(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate and build again")
+        metrics = {"loss": total / count, "accuracy": correct / count, **_validate(infer, validation)}
+        on_epoch(Epoch(epoch + 1, recipe.epochs, metrics))
+
+
+def total_steps(images: int, recipe: Recipe) -> int:
+    """Optimizer steps of a training on that many images; the last batch of an epoch may be smaller."""
+    return recipe.epochs * -(-images // recipe.batch_size)
+
+
+def inference(tf: Any, model: Any, scale: float) -> Inference:
+    """A function from stored images, uint8 ``(n, h, w, c)``, to logits, float32 ``(n, classes)``.
+
+    It is traced once for every batch shape, so make it once and call it often.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def infer(images: Any) -> Any:
+        return model(tf.cast(images, tf.float32) * tf.constant(scale, tf.float32), training=False)
+
+    def run(images: npt.NDArray[np.uint8], batch_size: int = 500) -> npt.NDArray[np.float32]:
+        starts = range(0, len(images), batch_size)
+        return np.concatenate([infer(images[start : start + batch_size]).numpy() for start in starts])
+
+    return run
+
+
+def _validate(infer: Inference, validation: Examples) -> Mapping[str, float]:
+    logits = infer(validation.images)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    picked = shifted[np.arange(len(logits)), validation.labels]
+    losses = np.log(np.exp(shifted).sum(axis=1)) - picked
+    return {
+        "val_loss": float(losses.mean()),
+        "val_accuracy": float((logits.argmax(axis=1) == validation.labels).mean()),
+    }
