@@ -1,0 +1,51 @@
+# Two commands do everything: `make` builds, `make test` tests. Both set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Nothing but what the locks name, with the hashes that they name.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command "make lock" --constraint requirements/constraints.txt
+
+.PHONY: build test lint format ui lock clean help
+.DEFAULT_GOAL := build
+
+build: .venv/runtime ## build what changed, print the table of variants (the default)
+	@$(BIN)/edgebuild run
+
+test: .venv/dev ## run every test
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev ## style, types, and whether the stages declare the code that they import
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/edgebuild deps
+
+format: .venv/dev ## format the code
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+ui: .venv/runtime ## open MLflow on what was built: http://127.0.0.1:5000/?workflowType=machine_learning
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+lock: .venv/dev ## resolve the requirements anew
+	@$(LOCK) --quiet --upgrade pyproject.toml --output-file requirements/runtime.txt
+	@$(LOCK) --quiet --upgrade pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+clean: ## remove the environment and everything that was built, except DVC's cache
+	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/latency
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+.venv/runtime: requirements/runtime.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the pinned runtime into .venv (some minutes, once)"
+	@$(INSTALL) requirements/runtime.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/runtime
+	@$(INSTALL) requirements/dev.txt
+	@touch $@
