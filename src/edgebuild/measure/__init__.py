@@ -1,0 +1,1 @@
+"""Measurement: accuracy, agreement, size, latency and memory, and their tables and plots."""
