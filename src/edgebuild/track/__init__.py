@@ -1,0 +1,19 @@
+"""From a stage that runs to MLflow, without any stage importing mlflow.
+
+    stage's runner ──Record──▶ .edgebuild/outbox/<record>/events.jsonl      outbox.py
+          │                              │
+          └─ensure_running─▶ one delivery process per repository            daemon.py
+                                         │  (or `edgebuild track`)          sync.py
+                          ┌──────────────┴───────────────┐
+                          ▼ deliver                      ▼ publish_build
+              <project>/stages                  <project>/builds            delivery.py, publish.py
+              one run per executed stage        one run per dvc.lock state, one LoggedModel per
+              seen live, keyed by record        distinct file; tags stage.<name> → run of the stage
+
+Why this shape: importing mlflow costs 3 to 5 s, a dead server blocks a call for
+minutes, and on a run-cache hit DVC runs no code at all. So stages append lines to
+a file, one process delivers them, and builds are derived from ``dvc.lock`` by key.
+
+`outbox` and `process` import nothing but a few standard modules (they run inside
+every stage); `delivery`, `publish` and `store` import mlflow inside functions.
+"""
