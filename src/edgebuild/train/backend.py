@@ -28,7 +28,7 @@ def load(seed: int, threads: int = 1) -> tuple[Any, Any]:
     order. Call this before anything else touches TensorFlow in the process.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _hidden(UNUSED), _native_stderr_held_back():
         import tensorflow as tf

@@ -1,0 +1,5 @@
+"""The build: what DVC runs, and what makes it true.
+
+dvc.yaml ──> declaration ──> runner ──> stages/<name>.py ──> outputs, moved into place
+                               └──────> track.outbox
+"""

@@ -1,0 +1,74 @@
+"""Put every variant side by side: the summary, the latencies, the plots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgebuild.data.split import Split
+from edgebuild.graph import file
+from edgebuild.graph.count import count
+from edgebuild.json_file import read_json, write_json
+from edgebuild.measure import plots
+from edgebuild.measure.accuracy import confusion
+from edgebuild.measure.latency import host
+from edgebuild.measure.measurement import Measurement
+from edgebuild.measure.pareto import points
+from edgebuild.measure.size import file_facts
+from edgebuild.measure.summary import latency_table, summary
+from edgebuild.variant import Variant
+
+if TYPE_CHECKING:
+    from edgebuild.build.stage import Stage
+
+TRAINED = ("teacher", "student", "pruned")
+RUNTIMES = ("ai-edge-litert", "onnxruntime", "coremltools", "tensorflow", "keras", "numpy")
+
+
+def main(stage: Stage) -> None:
+    """models, predictions, latencies, test → metrics/summary.json, metrics/latency.json, plots."""
+    trained = [Variant(model, "keras", "fp32") for model in TRAINED]
+    variants = [*trained, *map(Variant.parse, stage.params.variants)]
+    test = Split.read(stage.dep("data/test.npz"))
+    models, measured = stage.dep("models"), stage.dep("metrics/latency")
+    logits = {
+        variant.id: np.load(stage.dep("metrics/predictions") / f"{variant.id}.npy", allow_pickle=False)
+        for variant in variants
+    }
+    graphs = {f"{variant.model}-{variant.precision}" for variant in variants}
+    counts = {name: count(file.read(models / "graphs" / f"{name}.safetensors")) for name in graphs}
+    results = summary(
+        variants,
+        dataset=read_json(stage.dep("metrics/data.json")),
+        reference=trained[0].id,
+        sources={variant.id: f"{variant.model}-keras-fp32" for variant in variants if variant not in trained},
+        labels=test.labels,
+        predictions=logits,
+        files={variant.id: file_facts(stage.root / variant.path) for variant in variants},
+        counts={variant.id: counts[f"{variant.model}-{variant.precision}"] for variant in variants},
+    )
+    speeds = latency_table(
+        variants,
+        host=host(RUNTIMES),
+        measurements={
+            variant.id: Measurement.parse(read_json(measured / f"{variant.id}.json")) for variant in variants
+        },
+    )
+    write_json(stage.out("metrics/summary.json"), results)
+    write_json(stage.out("metrics/latency.json"), speeds)
+
+    folder = stage.out("plots")
+    folder.mkdir()
+    history = {name: plots.read_history(stage.dep("metrics/history") / f"{name}.csv") for name in TRAINED}
+    plots.training_curves(folder / "training.png", history)
+    by_size, by_time = points(results), points(results, speeds)
+    plots.trade_off(folder / "accuracy-size.png", by_size, cost="size, KiB", title="Accuracy against size")
+    plots.trade_off(
+        folder / "accuracy-latency.png", by_time, cost="latency p50, µs", title="Accuracy against latency"
+    )
+    plots.sizes(folder / "sizes.png", by_size)
+    for name in (trained[0].id, variants[-1].id):
+        found = confusion(logits[name], test.labels)
+        plots.confusion_matrix(folder / f"confusion-{name}.png", found, test.classes, title=name)
+    stage.say(f"{len(variants)} variants compared on {len(test):,} test images")
