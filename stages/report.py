@@ -58,17 +58,18 @@ def main(stage: Stage) -> None:
     write_json(stage.out("metrics/summary.json"), results)
     write_json(stage.out("metrics/latency.json"), speeds)
 
-    folder = stage.out("plots")
-    folder.mkdir()
     history = {name: plots.read_history(stage.dep("metrics/history") / f"{name}.csv") for name in TRAINED}
-    plots.training_curves(folder / "training.png", history)
-    by_size, by_time = points(results), points(results, speeds)
-    plots.trade_off(folder / "accuracy-size.png", by_size, cost="size, KiB", title="Accuracy against size")
+    plots.training_curves(stage.out("plots/training.png"), history)
+    sizes, times = points(results), points(results, speeds)
+    plots.sizes(stage.out("plots/sizes.png"), sizes)
     plots.trade_off(
-        folder / "accuracy-latency.png", by_time, cost="latency p50, µs", title="Accuracy against latency"
+        stage.out("plots/accuracy-size.png"), sizes, cost="size, KiB", title="Accuracy against size"
     )
-    plots.sizes(folder / "sizes.png", by_size)
-    for name in (trained[0].id, variants[-1].id):
-        found = confusion(logits[name], test.labels)
-        plots.confusion_matrix(folder / f"confusion-{name}.png", found, test.classes, title=name)
+    plots.trade_off(
+        stage.out("plots/accuracy-latency.png"), times, cost="p50, µs", title="Accuracy against latency"
+    )
+    for model in ("teacher", "pruned"):
+        counts_by_class = confusion(logits[f"{model}-keras-fp32"], test.labels)
+        path = stage.out(f"plots/confusion-{model}.png")
+        plots.confusion_matrix(path, counts_by_class, test.classes, title=f"{model}, test split")
     stage.say(f"{len(variants)} variants compared on {len(test):,} test images")
