@@ -58,7 +58,7 @@ def read_yaml(path: Path) -> object:
         raise ParamsError(f"{path} does not exist; run edgebuild in the folder that holds dvc.yaml") from None
     except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
         raise ParamsError(f"{path} cannot be read as UTF-8 text: {error}") from None
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # a bare ValueError for a date such as 2001-99-99
         detail = " ".join(str(error).split())
         raise ParamsError(f"{path} is not valid YAML: {detail}") from None
 
@@ -82,7 +82,8 @@ def _convert(kind: Any, value: object, where: str, problems: list[str]) -> objec
         return number
     if origin is typing.Literal:
         allowed = typing.get_args(kind)
-        if isinstance(value, bool) or value not in allowed:
+        # By type too: to Python, 1, 1.0 and true are equal.
+        if not any(type(value) is type(choice) and value == choice for choice in allowed):
             problems.append(
                 f"{where}: {value!r} is not allowed; choose {_choices(allowed)}{_nearest(value, allowed)}"
             )
@@ -127,7 +128,10 @@ def _convert_mapping(kind: Any, value: object, where: str, problems: list[str]) 
 def _convert_scalar(kind: Any, value: object, where: str, problems: list[str]) -> object:
     # bool is an int to Python, and an int is a fine float to a person.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         problems.append(f"{where}: {_show(value)} is not {_describe(kind)}")
         return None

@@ -98,14 +98,20 @@ def test_a_second_repro_does_nothing(built: Clone) -> None:
             {"distill", "prune", "quantize", "report", *both(PRUNED), *KERAS} - TEACHER,
             id="distill.temperature",
         ),
-        pytest.param(put(8, "quantize", "samples"), {"quantize", "report", *both(INT8)}, id="quantize.samples"),
+        pytest.param(
+            put(8, "quantize", "samples"), {"quantize", "report", *both(INT8)}, id="quantize.samples"
+        ),
         pytest.param(
             put(2, "benchmark", "litert", "threads"),
             {"report", *(f"benchmark@{name}" for name in LITERT)},
             id="benchmark.litert.threads",
         ),
         pytest.param(
-            put({"model": "pruned", "format": "onnx", "precision": "w8", "ending": "onnx"}, "variants", "pruned-onnx-w8"),
+            put(
+                {"model": "pruned", "format": "onnx", "precision": "w8", "ending": "onnx"},
+                "variants",
+                "pruned-onnx-w8",
+            ),
             {"report", *both(["pruned-onnx-w8"])},
             id="variants, one more",
         ),
@@ -159,7 +165,9 @@ def test_every_single_knob_touches_the_stages_of_its_section_and_no_other(built:
             with Repo(str(built.root)) as repo:
                 changed = repo.status()
             # DVC calls a stage <path of dvc.yaml>:<name>, where dvc.yaml is not in the current folder
-            differing = {name.rpartition(":")[2] for name, why in changed.items() if "changed deps" in str(why)}
+            differing = {
+                name.rpartition(":")[2] for name, why in changed.items() if "changed deps" in str(why)
+            }
             table[".".join(path)] = differing
             (built.root / "params.yaml").write_bytes(before)
     finally:
@@ -188,7 +196,9 @@ def _other(value: Any) -> Any:
     return value + 1 if isinstance(value, int | float) else f"{value}x"
 
 
-def test_another_fresh_clone_makes_the_same_bytes(built: Clone, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_another_fresh_clone_makes_the_same_bytes(
+    built: Clone, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = make(tmp_path_factory.mktemp("second") / "in a folder of another name")
     other.run("dvc", "repro", PYTHONHASHSEED="77")
     ours, theirs = built.digests(), other.digests()

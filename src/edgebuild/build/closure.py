@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.build.declaration import declarations
+from edgebuild.errors import UsageError
 
 __all__ = ["Difference", "compare", "imports"]
 
@@ -36,7 +37,11 @@ class Difference:
 
 
 def compare(root: Path) -> list[Difference]:
-    """The entries of dvc.yaml whose code deps are not what their stage file imports."""
+    """The entries of dvc.yaml whose code deps are not what their stage file imports.
+
+    Raises:
+        UsageError: dvc.yaml cannot be understood, or a stage file is missing or is not Python.
+    """
     result, seen = [], set()
     for stage in declarations(root).values():
         if stage.base in seen:
@@ -66,7 +71,12 @@ def imports(root: Path, file: Path) -> frozenset[str]:
 
 @functools.cache
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise UsageError(f"{path}, which dvc.yaml names, does not exist") from None
+    except SyntaxError as error:
+        raise UsageError(f"{path} is not Python: {error}") from None
 
 
 def _has_code(path: Path) -> bool:
@@ -75,21 +85,31 @@ def _has_code(path: Path) -> bool:
 
 @functools.cache
 def _imported_files(root: Path, path: Path) -> tuple[Path, ...]:
-    return tuple(file for name in _imported_names(_parse(path)) for file in _files(root, name))
+    package = _package(root, path)
+    return tuple(file for name in _imported_names(_parse(path), package) for file in _files(root, name))
 
 
-def _imported_names(tree: ast.AST) -> Iterator[str]:
+def _package(root: Path, path: Path) -> tuple[str, ...]:
+    """The names of the packages that ``path`` lies in, outermost first."""
+    source = next(folder for name in SOURCES if path.is_relative_to(folder := root / name))
+    return path.relative_to(source).parent.parts
+
+
+def _imported_names(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            yield from _imported_names(ast.Module(node.orelse, []), package)
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
             yield from _dynamic(node)
-        yield from _imported_names(node)
+        yield from _imported_names(node, package)
 
 
 def _dynamic(node: ast.Call) -> Iterator[str]:

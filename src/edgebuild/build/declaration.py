@@ -2,7 +2,7 @@
 
 DVC's own loader costs 1.3 to 1.5 s of imports, more than most stages run, so
 this reads the part of the syntax that the template uses: ``foreach`` over a
-mapping, ``${key}``, ``${item.field}`` and ``${section.key}``. Anything else is
+mapping or a list of names, ``${key}``, ``${item.field}`` and ``${section.key}``. Anything else is
 refused, never guessed.
 """
 
@@ -20,6 +20,8 @@ from edgebuild.strict import read_yaml
 __all__ = ["Declaration", "declaration", "declarations"]
 
 OUTPUT_KEYS = ("outs", "metrics", "plots")
+#: DVC's syntax that would change what a stage is, and that is not read here
+UNREAD_KEYS = ("matrix", "vars", "wdir")
 TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -78,34 +80,41 @@ def declaration(root: Path, name: str) -> Declaration:
 
 
 def _expand(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Declaration]:
-    if "matrix" in entry:
-        raise DeclarationError(f"dvc.yaml: stages.{name}: edgebuild reads foreach over a mapping, not matrix")
+    if unread := [key for key in UNREAD_KEYS if key in entry]:
+        raise DeclarationError(
+            f"dvc.yaml: stages.{name}: edgebuild reads foreach and templates, not {', '.join(unread)}"
+        )
     if "foreach" not in entry:
         yield _resolve(name, entry, values)
         return
-    items = entry["foreach"]
+    items, body = entry["foreach"], _mapping(entry.get("do"), f"dvc.yaml: stages.{name}.do")
     if isinstance(items, str):
         items = _look_up(items.removeprefix("${").removesuffix("}"), values, name)
     if isinstance(items, list):
         for item in items:
-            yield _resolve(f"{name}@{item}", entry["do"], {**values, "item": item})
+            if not isinstance(item, str | int):
+                raise DeclarationError(f"dvc.yaml: stages.{name}.foreach: {item!r} cannot name a stage")
+            yield _resolve(f"{name}@{item}", body, {**values, "item": item})
         return
     for key, item in _mapping(items, f"dvc.yaml: stages.{name}.foreach").items():
-        yield _resolve(f"{name}@{key}", entry["do"], {**values, "key": key, "item": item})
+        yield _resolve(f"{name}@{key}", body, {**values, "key": key, "item": item})
 
 
 def _resolve(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> Declaration:
-    def fill(text: str) -> str:
+    def fill(text: object) -> str:
+        if not isinstance(text, str):
+            raise DeclarationError(f"dvc.yaml: stages.{name}: {text!r} is not a text")
         return TEMPLATE.sub(lambda match: str(_look_up(match[1].strip(), values, name)), text)
 
     def listed(kind: str) -> tuple[str, ...]:
-        # An output may be a mapping of one path to its options.
+        # An output may be a mapping of one path to its options; a mapping among params names another file.
         return tuple(
-            fill(item if isinstance(item, str) else next(iter(item))) for item in entry.get(kind) or ()
+            fill(next(iter(item)) if kind in OUTPUT_KEYS and isinstance(item, Mapping) and item else item)
+            for item in entry.get(kind) or ()
         )
 
     outs = tuple(path for kind in OUTPUT_KEYS for path in listed(kind))
-    return Declaration(name, fill(entry["cmd"]), listed("deps"), listed("params"), outs)
+    return Declaration(name, fill(entry.get("cmd")), listed("deps"), listed("params"), outs)
 
 
 def _look_up(dotted: str, values: Mapping[str, Any], stage: str) -> Any:
@@ -114,7 +123,7 @@ def _look_up(dotted: str, values: Mapping[str, Any], stage: str) -> Any:
         if not isinstance(found, Mapping) or part not in found:
             raise DeclarationError(f"dvc.yaml: stages.{stage}: ${{{dotted}}} is not in params.yaml")
         found = found[part]
-    return found
+    return found if not isinstance(found, bool) else str(found).lower()  # as DVC writes it
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

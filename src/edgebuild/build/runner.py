@@ -45,14 +45,13 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str]) -> None:
     """
     params = read(root / "params.yaml")
     declared = declaration(root, name)
+    values = _values(params, declared)
     module = _load(root, declared)
     _check_deps(root, declared)
     staging = root / ".edgebuild" / "staging" / name
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    record = Record.begin(
-        root, stage=name, params=_values(params, declared.params), deps=declared.deps, revision=revision(root)
-    )
+    record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
     uri = tracking_uri(root, environ)
     if problem := ensure_running(root, build_process(), uri, params.project, environ=environ):
         console.warn(problem)
@@ -113,24 +112,43 @@ def _publish(stage: Stage) -> Mapping[str, str]:
             f"write it through stage.out(...), or remove it from dvc.yaml"
         )
     digests = {path: md5(stage.staging / path) for path in outs}
-    for path in outs:
-        target = stage.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # A directory cannot be replaced in one step; the old one goes first.
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        os.replace(stage.staging / path, target)
+    # An interruption waits until all are moved, and is raised then.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        for path in outs:
+            _replace(stage.staging / path, stage.root / path)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return digests
 
 
-def _values(params: Params, declared: tuple[str, ...]) -> dict[str, object]:
-    """The declared params as plain values, by dotted key."""
+def _replace(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A directory cannot be replaced in one step, nor can it replace a file; the old one goes first.
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    elif source.is_dir():
+        target.unlink(missing_ok=True)
+    os.replace(source, target)
+
+
+def _values(params: Params, declared: Declaration) -> dict[str, object]:
+    """The declared params as plain values, by dotted key.
+
+    Raises:
+        DeclarationError: params.yaml has no such key.
+    """
+    plain = _plain(params)
     result: dict[str, object] = {}
-    for key in declared:
-        value: Any = params
+    for key in declared.params:
+        value = plain
         for part in key.split("."):
-            value = value[part] if isinstance(value, Mapping) else getattr(value, part)
-        result[key] = _plain(value)
+            if not isinstance(value, Mapping) or part not in value:
+                raise DeclarationError(
+                    f"dvc.yaml: stages.{declared.base}.params names {key}, which params.yaml does not have"
+                )
+            value = value[part]
+        result[key] = value
     return result
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgebuild import console
 from edgebuild.build.declaration import Declaration, declarations
+from edgebuild.build.digest import md5
 from edgebuild.errors import UsageError
 from edgebuild.params import read
 
@@ -28,6 +29,9 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
     if not (root / ".dvc").is_dir():
         raise UsageError(f"{root} is no DVC repository; run `dvc init` (or `dvc init --no-scm` without git)")
     for path in orphans(root, stages):
+        if not _is_cached(root, path):
+            console.warn(f"{path} is made by no stage, nor is it in DVC's cache; it stays: move it elsewhere")
+            continue
         console.warn(f"{path} is made by no stage any more and is removed (DVC's cache keeps it)")
         shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
     # Stages are started by name; they must find the edgebuild that is running.
@@ -69,3 +73,9 @@ def orphans(root: Path, stages: Mapping[str, Declaration]) -> list[str]:
         and (path := entry.relative_to(root).as_posix()) not in outs
         and not any(out.startswith(f"{path}/") for out in outs)
     )
+
+
+def _is_cached(root: Path, path: str) -> bool:
+    """Whether the repository's own DVC cache holds ``path`` as it is, so that removing it loses nothing."""
+    digest = md5(root / path)
+    return (root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).is_file()

@@ -33,9 +33,16 @@ def freeze(model: Any, labels: tuple[str, ...]) -> Graph:
     Raises:
         GraphError: a layer that the graph cannot hold, named with its type and what to do.
     """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise GraphError(
+            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            f"export a model with one of each"
+        )
     nodes: dict[str, Node] = {}
     alias: dict[str, str] = {}  # layer → the node that holds its result
     for layer in model.layers:
+        if len(layer._inbound_nodes) != 1:
+            raise GraphError(_refusal(layer, "it is used more than once; give every use a layer of its own"))
         inputs = tuple(alias[name] for name in _inputs(layer))
         kind = type(layer).__name__
         if kind == "BatchNormalization":
@@ -49,6 +56,8 @@ def freeze(model: Any, labels: tuple[str, ...]) -> Graph:
             node = _translate(layer, kind, inputs)
         nodes[node.name] = node
         alias[layer.name] = node.name
+    result = alias[model.outputs[0]._keras_history.operation.name]
+    nodes[result] = nodes.pop(result)  # the output comes last, whatever order Keras lists the layers in
     return Graph(tuple(nodes.values()), "fp32", labels)
 
 

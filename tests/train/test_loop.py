@@ -1,0 +1,86 @@
+"""The training loop: it learns, it is a function of its seed, and it refuses to go on when it diverges."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edgebuild.errors import Finding
+from edgebuild.train.loop import fit, inference, total_steps
+from edgebuild.train.losses import cross_entropy, distillation
+from edgebuild.zoo.ds_cnn import ds_cnn
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def problem(count=120):
+    """Bright or dark upper halves: separable."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    images = generator.integers(0, 100, (count, 6, 6, 1))
+    images[labels == 1, :3] += 150
+    return SimpleNamespace(images=images.astype(np.uint8), labels=labels, scale=1 / 255)
+
+
+def recipe(**changes):
+    given = {
+        "epochs": 4,
+        "batch_size": 25,
+        "learning_rate": 1e-2,
+        "weight_decay": 0.0,
+        "shift": 0,
+        "flip": False,
+    }
+    return SimpleNamespace(**(given | changes))
+
+
+def trained(backend, seed=1, on_epoch=lambda epoch: None, loss=cross_entropy, **options):
+    tf, keras = backend
+    keras.utils.set_random_seed(seed)
+    model = ds_cnn(keras, (6, 6, 1), 2, width=4, blocks=1, stages=1, stem_stride=1)
+    used = options.pop("recipe", recipe())
+    fit(tf, keras, model, problem(), problem(), used, loss=loss, seed=seed, on_epoch=on_epoch, **options)
+    return model
+
+
+def weights(model):
+    return [np.array(weight) for weight in model.weights]
+
+
+def test_it_learns_what_can_be_learnt(backend):
+    epochs = []
+    trained(backend, on_epoch=epochs.append, recipe=recipe(epochs=12))
+    assert [epoch.number for epoch in epochs] == list(range(1, 13))
+    assert epochs[-1].metrics["val_accuracy"] == 1.0
+    assert epochs[-1].metrics["loss"] < epochs[0].metrics["loss"]
+
+
+def test_a_seed_gives_the_same_bits_and_another_seed_others(backend):
+    used = recipe(shift=1, flip=True)
+    one, same, other = (weights(trained(backend, seed, recipe=used)) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_teacher_may_be_its_logits_or_itself(backend):
+    teacher = trained(backend, seed=5)
+    cached = inference(backend[0], teacher, 1 / 255)(problem().images)
+    loss = distillation(2.0, 0.5)
+    by_array = weights(trained(backend, loss=loss, teacher=cached))
+    by_model = weights(trained(backend, loss=loss, teacher=lambda images: teacher(images, training=False)))
+    for one, other in zip(by_array, by_model, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_every_step_is_announced_once(backend):
+    steps = []
+    trained(backend, after_step=steps.append)
+    assert steps == list(range(1, total_steps(120, recipe()) + 1))
+    assert len(steps) == 4 * 5
+
+
+def test_a_training_that_diverges_is_stopped(backend):
+    with pytest.raises(Finding, match="not finite.*learning_rate"):
+        trained(backend, loss=lambda tf, logits, labels, teacher: tf.reduce_mean(logits) * float("nan"))
