@@ -27,13 +27,18 @@ def make(tmp_path: Path, heard: list[tuple[Any, ...]]) -> Make:
     """A stage that declares what the test says; what it reports lands in ``heard``."""
 
     def make(
-        name: str = "s@one", deps: tuple[str, ...] = (), params: tuple[str, ...] = (), outs: tuple[str, ...] = ()
+        name: str = "s@one",
+        deps: tuple[str, ...] = (),
+        params: tuple[str, ...] = (),
+        outs: tuple[str, ...] = (),
     ) -> Stage:
         def hear(*arguments: Any) -> None:
             heard.append(arguments)
 
         declared = Declaration(name, "x", deps, params, outs)
-        return Stage(declared, tmp_path, tmp_path / "staging", read(ROOT / "params.yaml"), hear, hear, hear, hear)
+        return Stage(
+            declared, tmp_path, tmp_path / "staging", read(ROOT / "params.yaml"), hear, hear, hear, hear
+        )
 
     return make
 
@@ -51,7 +56,11 @@ def test_declared_params_can_be_read_whole_or_in_part(make: Make) -> None:
     [
         ((), lambda params: params.seed, "add `- seed` to its params"),
         (("seed",), lambda params: params.prune, "add `- prune` to its params"),
-        (("benchmark.onnx",), lambda params: params.benchmark.litert, "add `- benchmark.litert` to its params"),
+        (
+            ("benchmark.onnx",),
+            lambda params: params.benchmark.litert,
+            "add `- benchmark.litert` to its params",
+        ),
         (("teacher.width",), lambda params: params.teacher.epochs, "add `- teacher.epochs` to its params"),
         (("prune2", "seed.x"), lambda params: params.prune, "add `- prune` to its params"),
     ],

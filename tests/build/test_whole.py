@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def repository(tmp_path: Path) -> Path:
 def dvc_fails(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The repository, with a Python whose ``-m dvc repro`` fails at once, so that only what comes before is seen."""
     (repository / ".dvc").mkdir()
-    monkeypatch.setattr(whole.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     return repository
 
 

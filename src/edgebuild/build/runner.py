@@ -112,13 +112,9 @@ def _publish(stage: Stage) -> Mapping[str, str]:
             f"write it through stage.out(...), or remove it from dvc.yaml"
         )
     digests = {path: md5(stage.staging / path) for path in outs}
-    # An interruption waits until all are moved, and is raised then.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
+    with _uninterrupted():
         for path in outs:
             _replace(stage.staging / path, stage.root / path)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return digests
 
 
@@ -173,3 +169,23 @@ def _interruptible() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         sys.stdout.flush()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the end of the block; they are raised there.
+
+    By handlers and not by a signal mask: a mask is one thread's, and runtimes start threads.
+    """
+    waiting: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda signum, _: waiting.append(signum))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if waiting:
+        raise KeyboardInterrupt(signal.Signals(waiting[0]).name)
