@@ -70,6 +70,30 @@ def test_zeros_stay_zeros_when_batch_normalization_is_folded(backend):
     assert not freeze(model, LABELS)["stem"].weights["kernel"].values[0].any()
 
 
+def test_a_sequential_model_computes_the_same(backend):
+    _, keras = backend
+    layers = keras.layers
+    stack = [keras.Input((6, 6, 1)), layers.Conv2D(4, 3), layers.ReLU(), layers.Flatten(), layers.Dense(3)]
+    assert_same(keras.Sequential(stack))
+
+
+def test_a_layer_may_belong_to_another_model_too(backend):
+    _, keras = backend
+    shared = keras.layers.Conv2D(2, 3, name="shared")
+    shared(keras.Input((9, 9, 1)))
+    image = keras.Input((6, 6, 1))
+    assert_same(keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(shared(image)))))
+
+
+def test_a_layer_that_the_output_does_not_need_is_left_out(backend):
+    _, keras = backend
+    image = keras.Input((4,))
+    hidden = keras.layers.Dense(3, name="hidden")(image)
+    whole = keras.Model(image, keras.layers.Dense(2, name="head")(hidden))
+    cut = keras.Model(whole.input, whole.get_layer("hidden").output)
+    assert [node.name for node in freeze(cut, LABELS)][1:] == ["hidden"]
+
+
 REFUSED = {
     "max pooling": lambda layers, x: layers.MaxPooling2D()(x),
     "dilation": lambda layers, x: layers.Conv2D(2, 3, dilation_rate=2)(x),
@@ -83,6 +107,23 @@ REFUSED = {
     "a ReLU whose input is read again": lambda layers, x: _relu_read_twice(layers, x),
     "broadcast": lambda layers, x: layers.Add()([x, layers.Conv2D(1, 1)(x)]),
     "a layer used twice": lambda layers, x: _shared(layers, x),
+    "a ReLU used twice": lambda layers, x: _shared_relu(layers, x),
+    "a ReLU behind a dropout, whose input is read again": lambda layers, x: _relu_behind(
+        layers.Dropout(0.5), layers, x
+    ),
+    "a ReLU behind nothing, whose input is read again": lambda layers, x: _relu_behind(
+        layers.Activation("linear"), layers, x
+    ),
+    "an operation that is no layer": lambda layers, x: layers.Flatten()(layers.Conv2D(2, 1)(x) + x),
+    "ReLU with another bound": lambda layers, x: layers.ReLU(max_value=3)(layers.Conv2D(2, 1)(x)),
+    "ReLU bounded by zero": lambda layers, x: layers.ReLU(max_value=0)(layers.Conv2D(2, 1)(x)),
+    "an activation that is a layer": lambda layers, x: layers.Conv2D(2, 1, activation=layers.LeakyReLU())(x),
+    "normalization of rows": lambda layers, x: layers.BatchNormalization(axis=1)(layers.Conv2D(2, 1)(x)),
+    "pooling of another layout": lambda layers, x: layers.GlobalAveragePooling2D("channels_first")(x),
+    "pooling that keeps its axes": lambda layers, x: layers.GlobalAveragePooling2D(keepdims=True)(x),
+    "a sum of three": lambda layers, x: layers.Add()([x, x, x]),
+    "float16": lambda layers, x: layers.Dense(3, dtype="float16")(layers.Flatten()(x)),
+    "two activations": lambda layers, x: layers.ReLU()(layers.Conv2D(2, 1, activation="relu")(x)),
 }
 
 
@@ -94,6 +135,16 @@ def _relu_read_twice(layers, x):
 def _shared(layers, x):
     convolution = layers.Conv2D(2, 1, name="shared")
     return convolution(convolution(x))
+
+
+def _shared_relu(layers, x):
+    relu = layers.ReLU(name="shared")
+    return relu(layers.Conv2D(2, 1)(relu(layers.Conv2D(2, 1)(x))))
+
+
+def _relu_behind(identity, layers, x):
+    y = layers.Conv2D(2, 1)(x)
+    return layers.Add()([layers.ReLU()(identity(y)), y])
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -109,7 +160,7 @@ def test_two_outputs_are_refused(backend):
     _, keras = backend
     image = keras.Input((8, 8, 2))
     outputs = [keras.layers.Flatten()(image), keras.layers.GlobalAveragePooling2D()(image)]
-    with pytest.raises(GraphError, match="1 inputs and 2 outputs"):
+    with pytest.raises(GraphError, match="has 1 and 2"):
         freeze(keras.Model(image, outputs), LABELS)
 
 
@@ -118,4 +169,52 @@ def test_weights_that_are_not_finite_are_refused(backend):
     model = ds_cnn(keras, (8, 8, 1), 3, width=4, blocks=1, stages=1, stem_stride=1)
     model.get_layer("logits").bias.assign([0, np.nan, 0])
     with pytest.raises(GraphError, match="'logits'.*not finite"):
+        freeze(model, LABELS)
+
+
+def test_two_inputs_are_refused(backend):
+    _, keras = backend
+    one, other = keras.Input((3,)), keras.Input((3,))
+    with pytest.raises(GraphError, match="2 inputs and 1 outputs"):
+        freeze(keras.Model([one, other], keras.layers.Add()([one, other])), LABELS)
+
+
+def test_a_sequential_model_without_an_input_is_refused(backend):
+    _, keras = backend
+    with pytest.raises(GraphError, match="begins with keras.Input"):
+        freeze(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)]), LABELS)
+
+
+def test_an_input_of_unknown_size_is_refused(backend):
+    _, keras = backend
+    image = keras.Input((None, None, 3))
+    with pytest.raises(GraphError, match=r"\(None, None, 3\) is not fixed"):
+        freeze(keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)), LABELS)
+
+
+@pytest.mark.parametrize(("shape", "width"), [((4,), 2), ((4, 4, 3), None)])
+def test_an_output_that_is_not_one_logit_per_label_is_refused(backend, shape, width):
+    _, keras = backend
+    image = keras.Input(shape)
+    output = keras.layers.Dense(width)(image) if width else keras.layers.Conv2D(3, 1)(image)
+    with pytest.raises(GraphError, match="one logit for each of 3 labels"):
+        freeze(keras.Model(image, output), LABELS)
+
+
+def test_a_model_that_does_nothing_is_refused(backend):
+    _, keras = backend
+    image = keras.Input((3,))
+    with pytest.raises(GraphError, match="one logit for each of 3 labels"):
+        freeze(keras.Model(image, keras.layers.Dropout(0.1)(image)), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value"), [("moving_mean", np.nan), ("moving_variance", np.inf), ("moving_variance", -1.0)]
+)
+def test_statistics_that_cannot_be_folded_are_refused(backend, statistic, value):
+    _, keras = backend
+    model = ds_cnn(keras, (8, 8, 1), 3, width=4, blocks=1, stages=1, stem_stride=1)
+    variable = getattr(model.get_layer("stem_bn"), statistic)
+    variable.assign(np.full(4, value, np.float32))
+    with pytest.raises(GraphError, match="'stem_bn'.*statistics"):
         freeze(model, LABELS)

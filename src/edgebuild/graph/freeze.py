@@ -8,8 +8,9 @@ supported set is refused by name; nothing is approximated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,92 +28,136 @@ SUPPORTED = (
 )
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A layer as one model calls it: a layer can belong to several models."""
+
+    layer: Any
+    inputs: tuple[Any, ...]  # symbolic Keras tensors, as is the output
+    output: Any
+
+    @property
+    def kind(self) -> str:
+        return type(self.layer).__name__
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the layers that it reads."""
+        return tuple(tensor._keras_history.operation.name for tensor in self.inputs)
+
+
 def freeze(model: Any, labels: tuple[str, ...]) -> Graph:
-    """The fp32 graph of a functional Keras model with one input and one output of logits.
+    """The fp32 graph of a functional or sequential Keras model from one image to one logit per label.
 
     Raises:
-        GraphError: a layer that the graph cannot hold, named with its type and what to do.
+        GraphError: a model or a layer that the graph cannot hold, named with its type and what to do.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise GraphError(
-            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            f"export a model with one of each"
-        )
+    origin: dict[str, str] = {}  # layer → itself, or the layer whose result it passes on
+    kept: list[tuple[_Call, tuple[str, ...]]] = []
+    for call in _calls(model):
+        inputs = tuple(origin[name] for name in call.reads)
+        passes_on = call.kind in IDENTITIES or _activation(call) == "none"
+        origin[call.layer.name] = inputs[0] if passes_on else call.layer.name
+        if not passes_on:
+            kept.append((call, inputs))
+    readers = Counter(name for _, inputs in kept for name in inputs)
+
     nodes: dict[str, Node] = {}
-    alias: dict[str, str] = {}  # layer → the node that holds its result
-    for layer in model.layers:
-        if len(layer._inbound_nodes) != 1:
-            raise GraphError(_refusal(layer, "it is used more than once; give every use a layer of its own"))
-        inputs = tuple(alias[name] for name in _inputs(layer))
-        kind = type(layer).__name__
-        if kind == "BatchNormalization":
-            node = _fold(nodes[inputs[0]], layer, _readers(model, layer))
-        elif (activation := _activation(layer)) is not None:
-            node = _fuse(nodes[inputs[0]], activation, layer, _readers(model, layer))
-        elif kind in IDENTITIES:
-            alias[layer.name] = inputs[0]
-            continue
+    holder: dict[str, str] = {}  # layer → the node that holds its result
+    for call, reads in kept:
+        inputs = tuple(holder[name] for name in reads)
+        if call.kind == "BatchNormalization":
+            node = _fold(nodes[inputs[0]], call, readers[reads[0]])
+        elif (activation := _activation(call)) is not None:
+            node = _fuse(nodes[inputs[0]], activation, call, readers[reads[0]])
         else:
-            node = _translate(layer, kind, inputs)
+            node = _translate(call, inputs)
         nodes[node.name] = node
-        alias[layer.name] = node.name
-    result = alias[model.outputs[0]._keras_history.operation.name]
-    nodes[result] = nodes.pop(result)  # the output comes last, whatever order Keras lists the layers in
-    return Graph(tuple(nodes.values()), "fp32", labels)
+        holder[call.layer.name] = node.name
+    graph = Graph(tuple(nodes.values()), "fp32", labels)
+    if len(nodes) < 2 or graph.output.shape != (len(labels),):
+        raise GraphError(
+            f"model {model.name!r} must give one logit for each of {len(labels)} labels, but its output "
+            f"has shape {graph.output.shape}; end it with Dense({len(labels)})"
+        )
+    return graph
 
 
-def _inputs(layer: Any) -> list[str]:
-    if type(layer).__name__ == "InputLayer":
-        return []
-    tensors = layer.input if isinstance(layer.input, list) else [layer.input]
-    return [tensor._keras_history.operation.name for tensor in tensors]
+def _calls(model: Any) -> list[_Call]:
+    """The layers between the input and the output of ``model``, each after those that it reads."""
+    inputs, outputs = (getattr(model, ends, None) or () for ends in ("inputs", "outputs"))
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise GraphError(
+            f"model {model.name!r} has {len(inputs)} inputs and {len(outputs)} outputs; export a model with one "
+            f"of each, made with keras.Model(image, logits) or as a Sequential that begins with keras.Input"
+        )
+    position = {layer.name: index for index, layer in enumerate(model.layers)}
+    found: dict[str, Any] = {}  # layer → its node in Keras' own graph
+    waiting = list(outputs)
+    while waiting:
+        operation, index, _ = waiting.pop()._keras_history
+        node = operation._inbound_nodes[index]
+        if type(operation).__name__ == "InputLayer":
+            position.setdefault(operation.name, -1)  # a Sequential does not list its own
+        if operation.name not in position:
+            raise GraphError(_refusal(operation, f"it is not a layer; supported are {SUPPORTED}"))
+        if operation.name not in found:
+            found[operation.name] = node
+            waiting.extend(node.input_tensors)
+        elif found[operation.name] is not node:
+            raise GraphError(_refusal(operation, "it is called twice; make a layer for every call"))
+    nodes = [found[name] for name in sorted(found, key=position.__getitem__)]
+    return [_Call(node.operation, tuple(node.input_tensors), node.output_tensors[0]) for node in nodes]
 
 
-def _readers(model: Any, layer: Any) -> int:
-    """How many layers read what ``layer`` reads: one, if it may be folded away."""
-    (source,) = _inputs(layer)
-    return sum(source in _inputs(other) for other in model.layers)
-
-
-def _activation(layer: Any) -> str | None:
-    """The name of the activation that ``layer`` is, if it is one."""
-    kind = type(layer).__name__
-    if kind == "ReLU":
+def _activation(call: _Call) -> str | None:
+    """The name of the activation that a layer is, if it is one."""
+    layer = call.layer
+    if call.kind == "ReLU":
         if layer.negative_slope or layer.threshold or layer.max_value not in (None, 6.0):
             raise GraphError(
                 _refusal(layer, "only a plain ReLU and one with max_value=6 exist on every runtime")
             )
-        return "relu6" if layer.max_value else "relu"
-    if kind == "Activation":
+        return "relu" if layer.max_value is None else "relu6"
+    if call.kind == "Activation":
         return _activation_name(layer)
     return None
 
 
 def _activation_name(layer: Any) -> str:
-    name = str(layer.activation.__name__)
+    name = getattr(layer.activation, "__name__", type(layer.activation).__name__)
     if name not in ("linear", "relu", "relu6"):
         raise GraphError(_refusal(layer, f"activation {name!r} is not relu or relu6"))
-    return "none" if name == "linear" else name
+    return "none" if name == "linear" else str(name)
 
 
-def _translate(layer: Any, kind: str, inputs: tuple[str, ...]) -> Node:
-    shape = tuple(layer.output.shape[1:])
+def _translate(call: _Call, inputs: tuple[str, ...]) -> Node:
+    layer, kind, shape = call.layer, call.kind, tuple(call.output.shape[1:])
     if None in shape:
         raise GraphError(
             _refusal(layer, f"its output shape {shape} is not fixed; give the model a fixed input")
         )
+    if (policy := layer.dtype_policy.name) != "float32" or call.output.dtype != "float32":
+        found = policy if policy != "float32" else call.output.dtype
+        raise GraphError(_refusal(layer, f"it computes in {found}, not float32; quantize the graph instead"))
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise GraphError(_refusal(layer, "its data_format must be channels_last"))
     if kind == "InputLayer":
         return Node(layer.name, "input", (), shape)
     if kind in ("Conv2D", "DepthwiseConv2D"):
         return _convolution(layer, kind, inputs, shape)
     if kind == "Dense":
-        if len(layer.input.shape) != 2:
+        if len(call.inputs[0].shape) != 2:
             raise GraphError(_refusal(layer, "its input is not flat; put Flatten before it"))
         weights = _weights(layer, layer.kernel, layer.units, axis=1)
         return Node(layer.name, "dense", inputs, shape, activation=_activation_name(layer), weights=weights)
-    if kind == "Add" and len(inputs) == 2 and len({tuple(t.shape) for t in layer.input}) == 1:
+    if kind == "Add":
+        if [tuple(tensor.shape[1:]) for tensor in call.inputs] != [shape, shape]:
+            raise GraphError(_refusal(layer, "it must add two tensors of one shape"))
         return Node(layer.name, "add", inputs, shape)
-    if kind == "GlobalAveragePooling2D" and not layer.keepdims:
+    if kind == "GlobalAveragePooling2D":
+        if layer.keepdims:
+            raise GraphError(_refusal(layer, "keepdims must be False"))
         return Node(layer.name, "global_average_pool", inputs, shape)
     if kind == "Flatten":
         return Node(layer.name, "flatten", inputs, shape)
@@ -121,8 +166,8 @@ def _translate(layer: Any, kind: str, inputs: tuple[str, ...]) -> Node:
 
 def _convolution(layer: Any, kind: str, inputs: tuple[str, ...], shape: tuple[int, ...]) -> Node:
     depthwise = kind == "DepthwiseConv2D"
-    if tuple(layer.dilation_rate) != (1, 1) or layer.data_format != "channels_last":
-        raise GraphError(_refusal(layer, "dilation and channels_first are not supported"))
+    if tuple(layer.dilation_rate) != (1, 1):
+        raise GraphError(_refusal(layer, "dilation_rate must be 1"))
     if depthwise and layer.depth_multiplier != 1:
         raise GraphError(_refusal(layer, "depth_multiplier must be 1"))
     if not depthwise and layer.groups != 1:
@@ -148,35 +193,41 @@ def _weights(layer: Any, kernel: Any, channels: int, axis: int) -> Mapping[str, 
     return {"kernel": Weight(values, axis=axis), "bias": Weight(bias)}
 
 
-def _fold(node: Node, layer: Any, readers: int) -> Node:
-    """``node`` with the batch normalization ``layer`` multiplied into its weights."""
+def _fold(node: Node, call: _Call, readers: int) -> Node:
+    """``node`` with a batch normalization multiplied into its weights."""
+    layer = call.layer
     if node.op not in CHANNEL_AXIS or node.activation != "none" or readers != 1:
         raise GraphError(
             _refusal(layer, "it must directly follow a convolution or dense layer read by nothing else")
         )
+    if layer.axis not in (-1, len(node.shape)):
+        raise GraphError(
+            _refusal(layer, f"it must normalize the last axis, but normalizes axis {layer.axis}")
+        )
     one, zero = np.float64(1), np.float64(0)
     gamma = np.asarray(layer.gamma, np.float64) if layer.scale else one
     beta = np.asarray(layer.beta, np.float64) if layer.center else zero
-    factor = gamma / np.sqrt(np.asarray(layer.moving_variance, np.float64) + layer.epsilon)
+    mean, variance = (np.asarray(moving, np.float64) for moving in (layer.moving_mean, layer.moving_variance))
+    if not (np.isfinite(gamma + beta + mean + variance).all() and (variance + layer.epsilon > 0).all()):
+        raise GraphError(
+            _refusal(layer, "its statistics are not finite or not positive; the training diverged")
+        )
+    factor = gamma / np.sqrt(variance + layer.epsilon)
     kernel, bias = node.weights["kernel"], node.weights["bias"]
     shape = [1] * kernel.values.ndim
     shape[kernel.axis] = -1
-    folded = (bias.real() - np.asarray(layer.moving_mean, np.float64)) * factor + beta
     weights = {
         "kernel": replace(kernel, values=_float32(kernel.real() * factor.reshape(shape))),
-        "bias": replace(bias, values=_float32(folded)),
+        "bias": replace(bias, values=_float32((bias.real() - mean) * factor + beta)),
     }
     return replace(node, weights=weights)
 
 
-def _fuse(node: Node, activation: str, layer: Any, readers: int) -> Node:
-    """``node`` with the activation ``layer`` made part of it."""
-    if activation == "none":
-        return node
+def _fuse(node: Node, activation: str, call: _Call, readers: int) -> Node:
+    """``node`` with an activation made part of it."""
     if node.op not in (*CHANNEL_AXIS, "add") or node.activation != "none" or readers != 1:
-        raise GraphError(
-            _refusal(layer, "it must directly follow a convolution, dense or Add layer read by nothing else")
-        )
+        reason = "it must directly follow a convolution, dense or Add layer read by nothing else"
+        raise GraphError(_refusal(call.layer, reason))
     return replace(node, activation=activation)
 
 

@@ -22,13 +22,15 @@ __all__ = ["Parity", "compare", "probes"]
 
 Floats = npt.NDArray[np.float32]
 
+_DEFECT = "this is a defect of the exporter or of the runtime's version, nothing was published"
+
 PROBES = 64
 #: Rounding that differs by one step early in an integer network can be two steps at its end.
 MAX_STEPS = 2
 #: Largest difference to the reference, relative to the largest logit, where arithmetic is float32 ...
-RELATIVE_ERROR: Mapping[tuple[str, str], float] = {("coreml", "fp16"): 0.05}
-#: ... and, above, where a runtime computes in float16.
 DEFAULT_RELATIVE_ERROR = 1e-4
+#: ... and where a runtime computes in float16.
+RELATIVE_ERROR: Mapping[tuple[str, str], float] = {("coreml", "fp16"): 0.05}
 
 
 class Predicts(Protocol):
@@ -68,9 +70,13 @@ def compare(graph: Graph, format: str, session: Predicts) -> Parity:
     """
     images = probes(graph.input.shape)
     expected, found = run(graph, images), session.predict(images)
-    if found.shape != expected.shape or not np.isfinite(found).all():
+    if found.shape != expected.shape:
         raise ParityError(
-            f"the {format} file gives logits of shape {found.shape}, or not finite; expected {expected.shape}"
+            f"the {format} file gives logits of shape {found.shape}, its graph {expected.shape}; {_DEFECT}"
+        )
+    if strange := int(np.count_nonzero(~np.isfinite(found))):
+        raise ParityError(
+            f"{strange} of the {found.size} logits that the {format} file gives are not finite; {_DEFECT}"
         )
     difference = float(np.abs(found - expected).max())
     if graph.output.grid is not None:
@@ -80,7 +86,6 @@ def compare(graph: Graph, format: str, session: Predicts) -> Parity:
         parity = Parity(difference / max(float(np.abs(expected).max()), 1e-6), limit, "relative")
     if parity.error > parity.limit:
         raise ParityError(
-            f"the {format} file does not compute its graph: {parity}, allowed is {parity.limit:g}; "
-            f"this is a defect of the exporter or of the runtime's version, nothing was published"
+            f"the {format} file does not compute its graph: {parity}, allowed is {parity.limit:g}; {_DEFECT}"
         )
     return parity

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.errors import Finding
+from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
 from edgebuild.train.losses import Loss
 
@@ -82,9 +82,15 @@ def fit(
     steps done.
 
     Raises:
+        DataError: the teacher's logits are not one row of classes per training image.
         Finding: the loss stops being finite, which more training cannot mend.
     """
     count, classes = len(train.images), model.output.shape[-1]
+    if isinstance(teacher, np.ndarray) and teacher.shape != (count, classes):
+        raise DataError(
+            f"the teacher's logits must have shape {(count, classes)}, but have {teacher.shape}; "
+            f"they are of other images: run dvc repro"
+        )
     schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps(count, recipe))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.build(model.trainable_variables)
