@@ -78,3 +78,55 @@ def test_a_damaged_file_is_named(backend, tmp_path):
     path.write_bytes(b"nonsense")
     with pytest.raises(DataError, match="Keras refuses .*model.keras"):
         keras_format.load_model(backend[1], path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_is_named(backend, tmp_path, share):
+    path = tmp_path / "model.keras"
+    keras_format.write(make(backend[1]), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match="Keras refuses .*model.keras"):
+        keras_format.load_model(backend[1], path)
+
+
+def test_a_file_with_damaged_bytes_is_named_or_loads(backend, tmp_path):
+    """Whatever a flipped bit breaks in the zip, the JSON or the weights, there is no traceback."""
+    path = tmp_path / "model.keras"
+    keras_format.write(make(backend[1]), path)
+    content = path.read_bytes()
+    refused = []
+    for position in np.random.default_rng(0).integers(0, len(content), 40):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        try:
+            keras_format.load_model(backend[1], path)
+        except DataError as error:
+            refused.append(str(error))
+    assert refused
+    assert all(str(path) in message for message in refused)
+
+
+class Unsavable:
+    """A model whose saving breaks off half-way, as on a full disk."""
+
+    def save(self, path):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+
+def test_a_failed_save_leaves_nothing_behind_and_keeps_the_file_that_was_there(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"before")
+    with pytest.raises(OSError, match="No space left"):
+        keras_format.write(Unsavable(), tmp_path / "model.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    assert (tmp_path / "model.keras").read_bytes() == b"before"
+
+
+def test_equal_models_give_equal_bytes_in_one_process_too(backend, tmp_path):
+    _, keras = backend
+    for name in ("one", "other"):
+        keras.utils.set_random_seed(4)
+        keras_format.write(make(keras), tmp_path / f"{name}.keras")
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()

@@ -41,3 +41,16 @@ def test_the_generator_decides():
     )
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, three)
+
+
+def test_every_shift_and_both_mirror_images_happen():
+    one = np.zeros((1, 5, 5, 1), np.uint8)
+    one[0, 2, 1:3, 0] = 1, 2  # says where it went and which way it looks
+    found = augment(np.repeat(one, 500, 0), shift=1, flip=True, generator=np.random.default_rng(0))
+    assert len(np.unique(found.reshape(500, -1), axis=0)) == 18
+
+
+def test_the_images_that_were_given_stay_as_they_are():
+    batch = images(2)
+    augment(batch, shift=2, flip=True, generator=np.random.default_rng(0))
+    np.testing.assert_array_equal(batch, images(2))

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edgebuild.errors import Finding
+from edgebuild.errors import DataError, Finding
+from edgebuild.train import loop
 from edgebuild.train.loop import fit, inference, total_steps
 from edgebuild.train.losses import cross_entropy, distillation
 from edgebuild.zoo.ds_cnn import ds_cnn
@@ -84,3 +85,48 @@ def test_every_step_is_announced_once(backend):
 def test_a_training_that_diverges_is_stopped(backend):
     with pytest.raises(Finding, match="not finite.*learning_rate"):
         trained(backend, loss=lambda tf, logits, labels, teacher: tf.reduce_mean(logits) * float("nan"))
+
+
+def test_a_learning_rate_that_is_too_high_is_found(backend):
+    with pytest.raises(Finding, match="not finite in epoch"):
+        trained(backend, recipe=recipe(learning_rate=1e30))
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(backend, monkeypatch, shift):
+    batches = []
+
+    def recorded(images, **options):
+        batches.append(images)
+        return augment(images, **options)
+
+    augment = loop.augment
+    monkeypatch.setattr(loop, "augment", recorded)
+    trained(backend, seed=6, recipe=recipe(epochs=2, shift=shift))
+    orders = [np.random.default_rng([6, epoch]).permutation(120) for epoch in range(2)]
+    np.testing.assert_array_equal(np.concatenate(batches), problem().images[np.concatenate(orders)])
+    assert [len(batch) for batch in batches] == [25, 25, 25, 25, 20] * 2
+
+
+@pytest.mark.parametrize("shape", [(119, 2), (121, 2), (120, 3)])
+def test_logits_of_other_images_are_refused(backend, shape):
+    with pytest.raises(DataError, match=r"\(120, 2\), but have"):
+        trained(backend, loss=distillation(2.0, 0.5), teacher=np.zeros(shape, np.float32))
+
+
+def test_inference_is_the_model_on_real_images_whatever_the_batches(backend):
+    model = trained(backend)
+    images = problem().images
+    expected = model(images.astype(np.float32) / np.float32(255), training=False).numpy()
+    infer = inference(backend[0], model, 1 / 255)
+    for batch_size in (500, 7, 1):
+        found = infer(images[:30], batch_size)
+        assert (found.shape, found.dtype) == ((30, 2), np.float32)
+        np.testing.assert_allclose(found, expected[:30], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "steps"), [(1, 25, 4), (25, 25, 4), (26, 25, 8), (50, 1, 200)]
+)
+def test_the_last_batch_of_an_epoch_counts(images, batch_size, steps):
+    assert total_steps(images, recipe(batch_size=batch_size)) == steps

@@ -44,3 +44,34 @@ def test_a_student_that_says_what_the_teacher_says_has_no_loss(backend):
     student = np.array([[1, 2, 3], [3, 1, 0]], np.float32)
     loss = distillation(3.0, 1.0)(backend[0], student, np.array([0, 0]), student)
     assert float(loss) == pytest.approx(0, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(logits, logits, st.floats(0.5, 20))
+def test_the_gradient_is_temperature_times_the_difference_of_softened_answers(
+    backend, student, teacher, temperature
+):
+    """Hinton et al. 2015, equation 2, times the factor T²."""
+    tf, _ = backend
+    given_logits = tf.constant(student)
+    with tf.GradientTape() as tape:
+        tape.watch(given_logits)
+        loss = distillation(temperature, 1.0)(tf, given_logits, np.zeros(4, np.int64), teacher)
+    own, target = (np.exp(log_softmax(values / temperature)) for values in (student, teacher))
+    expected = temperature * (own - target) / len(student)
+    np.testing.assert_allclose(tape.gradient(loss, given_logits), expected, atol=1e-5 * max(1, temperature))
+
+
+def test_at_high_temperatures_the_gradient_does_not_depend_on_the_temperature(backend):
+    """Hinton et al. 2015, equation 4: it is the difference of the centred logits, over the classes."""
+    tf, _ = backend
+    generator = np.random.default_rng(0)
+    student, teacher = generator.normal(size=(2, 4, 3)).astype(np.float32)
+    centred = [values - values.mean(axis=1, keepdims=True) for values in (student, teacher)]
+    for temperature in (50.0, 100.0):
+        given_logits = tf.constant(student)
+        with tf.GradientTape() as tape:
+            tape.watch(given_logits)
+            loss = distillation(temperature, 1.0)(tf, given_logits, np.zeros(4, np.int64), teacher)
+        expected = (centred[0] - centred[1]) / 3 / 4
+        np.testing.assert_allclose(tape.gradient(loss, given_logits), expected, atol=0.01)
