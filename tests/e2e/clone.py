@@ -66,13 +66,13 @@ class Clone:
         return revert
 
     def lock(self) -> dict[str, Any]:
-        return YAML(typ="safe").load((self.root / "dvc.lock").read_text())["stages"]
+        """The build's entries of dvc.lock, where DVC also keeps those of stages that are gone."""
+        lock = YAML(typ="safe").load((self.root / "dvc.lock").read_text())["stages"]
+        return {name: lock[name] for name in declarations(self.root)}
 
     def digests(self) -> dict[str, str]:
-        """Every output of the build with its digest in dvc.lock, where DVC also keeps stages that are gone."""
-        lock = self.lock()
-        stages = [lock[name] for name in declarations(self.root)]
-        return {out["path"]: out["md5"] for entry in stages for out in entry.get("outs", ())}
+        """Every output of the build with its digest."""
+        return {out["path"]: out["md5"] for entry in self.lock().values() for out in entry.get("outs", ())}
 
 
 def make(root: Path) -> Clone:
