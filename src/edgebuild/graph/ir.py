@@ -2,8 +2,9 @@
 
 A :class:`Graph` is a frozen network in single static assignment form: nodes in
 topological order, each producing one tensor named like the node. Batch
-normalization is already folded into the weights and a ReLU that follows a node
-is part of that node, so the graph holds only what runtimes execute.
+normalization is already folded into the weights and a ReLU that follows a
+convolution, dense layer or sum is part of that node, so the graph holds only
+what runtimes execute.
 
 Tensors are float32 in NHWC order with a batch axis that is not written down:
 ``Node.shape`` is ``(height, width, channels)`` or ``(features,)``. Kernels keep
@@ -17,14 +18,37 @@ depthwise_conv2d      kernel (kh, kw, in, 1), bias (in,)       2
 dense                 kernel (in, out), bias (out,)            1
 ====================  =======================================  ==================
 
+The other ops have no weights:
+
+====================  ============================================================
+input                 the image
+add                   two tensors of one shape
+multiply              two tensors of one shape, or a map and a (1, 1, channels) one
+concat                two or more tensors, joined along the last axis
+max_pool              ``window``, ``strides``, ``padding``; padding never wins
+average_pool          the same; padding is left out of the mean
+global_average_pool   mean over height and width: to (channels,) or (1, 1, channels)
+pad, crop             ``pads``: zeros added, or pixels taken away
+activation            relu, relu6, sigmoid, tanh, hard_silu or softmax on its own
+flatten, expand       (h, w, c) to (h·w·c,), and (c,) to (1, 1, c)
+dequantize, quantize  from the integer grid to float32 and back
+====================  ============================================================
+
+What several of these express is not an op: an affine map of channels (a batch
+normalization that nothing precedes, a rescaling) is a 1×1 depthwise
+convolution, ``silu(x)`` is ``x · sigmoid(x)``, a separable convolution is two.
+
 The precision of a graph says how its numbers are stored and executed:
 
 ======  =====================================================================
 fp32    float32 weights, float32 arithmetic
 fp16    float16 weights (Core ML also computes in float16)
 w8      int8 weights with one float32 scale per channel, float32 arithmetic
+w4      the same with 4 bits, in [-7, 7], for conv2d and dense; depthwise as w8
 int8    the integer grid: int8 weights, int32 biases, and on every tensor an
-        int8 :class:`Grid`, so arithmetic is on integers from input to output
+        int8 :class:`Grid`, so arithmetic is on integers from input to output.
+        A node that is too sensitive may stay in float32: it has no grid, it
+        reads "dequantize" nodes and is read by "quantize" nodes
 ======  =====================================================================
 """
 
@@ -36,22 +60,47 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CHANNEL_AXIS", "OPS", "PRECISIONS", "Graph", "Grid", "Node", "Weight"]
+__all__ = [
+    "ACTIVATIONS",
+    "CHANNEL_AXIS",
+    "FUSED",
+    "OPS",
+    "PRECISIONS",
+    "Graph",
+    "Grid",
+    "Node",
+    "Weight",
+    "same_padding",
+]
 
 Array = npt.NDArray[np.generic]
 
-PRECISIONS = ("fp32", "fp16", "w8", "int8")
+PRECISIONS = ("fp32", "fp16", "w8", "w4", "int8")
 
-#: op → what it takes besides its inputs. ``activation`` is "none", "relu" or "relu6".
+#: op → what it takes besides its inputs.
 OPS: Mapping[str, tuple[str, ...]] = {
     "input": (),
     "conv2d": ("strides", "padding", "activation"),
     "depthwise_conv2d": ("strides", "padding", "activation"),
     "dense": ("activation",),
     "add": ("activation",),
+    "multiply": (),
+    "concat": (),
+    "max_pool": ("window", "strides", "padding"),
+    "average_pool": ("window", "strides", "padding"),
     "global_average_pool": (),
+    "pad": ("pads",),
+    "crop": ("pads",),
+    "activation": ("activation",),
     "flatten": (),
+    "expand": (),
+    "dequantize": (),
+    "quantize": (),
 }
+
+#: What ``activation`` may be where it is part of another op, and where it is an op of its own.
+FUSED = ("none", "relu", "relu6")
+ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "hard_silu", "softmax")
 
 #: op → the axis of its kernel that has one entry per output channel.
 CHANNEL_AXIS: Mapping[str, int] = {"conv2d": 3, "depthwise_conv2d": 2, "dense": 1}
@@ -97,7 +146,8 @@ class Node:
     """One operation and the tensor it produces.
 
     ``strides`` is ``(height, width)``; ``padding`` is "same" (TensorFlow's: the
-    odd pixel goes to the bottom and the right) or "valid". ``weights`` maps
+    odd pixel goes to the bottom and the right) or "valid". ``window`` is that of
+    a pooling, ``pads`` is ``((top, bottom), (left, right))``. ``weights`` maps
     "kernel" and "bias" to constants. ``grid`` is set in int8 graphs only.
     """
 
@@ -107,6 +157,8 @@ class Node:
     shape: tuple[int, ...]
     strides: tuple[int, int] = (1, 1)
     padding: str = "valid"
+    window: tuple[int, int] = (1, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     activation: str = "none"
     weights: Mapping[str, Weight] = field(default_factory=dict)
     grid: Grid | None = None
@@ -116,12 +168,15 @@ class Node:
 class Graph:
     """A frozen network: one "input" node first, the last node is the output (logits).
 
-    ``labels`` are the class names in the order of the output.
+    ``labels`` are the class names in the order of the output. ``pixel_scale`` is
+    the real number that one unit of a stored pixel stands for: an application
+    feeds ``pixel · pixel_scale``.
     """
 
     nodes: tuple[Node, ...]
     precision: str
     labels: tuple[str, ...]
+    pixel_scale: float = 1 / 255
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
