@@ -50,7 +50,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from edgebuild.formats import keras as keras_format
 from edgebuild.train.backend import load
-from edgebuild.train.loop import fit
+from edgebuild.train.loop import fit, keras_trainee
 from edgebuild.train.losses import cross_entropy
 from edgebuild.zoo.ds_cnn import ds_cnn
 tf, keras = load(seed=3, threads=2)
@@ -59,7 +59,7 @@ data = SimpleNamespace(images=generator.integers(0, 255, (200, 8, 8, 1)).astype(
                        labels=generator.integers(0, 3, 200), scale=1 / 255)
 recipe = SimpleNamespace(epochs=2, batch_size=32, learning_rate=1e-2, weight_decay=1e-3, shift=1, flip=True)
 model = ds_cnn(keras, (8, 8, 1), 3, width=4, blocks=1, stages=2, stem_stride=1)
-fit(tf, keras, model, data, data, recipe, loss=cross_entropy, seed=3, on_epoch=lambda epoch: None)
+fit(tf, keras, keras_trainee(tf, model, data.scale, cross_entropy), data, data, recipe, seed=3, on_epoch=lambda epoch: None)
 keras_format.write(model, Path(sys.argv[1]))
 """
     for seed in ("1", "2"):

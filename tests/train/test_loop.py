@@ -9,7 +9,7 @@ import pytest
 
 from edgebuild.errors import DataError, Finding
 from edgebuild.train import loop
-from edgebuild.train.loop import fit, inference, total_steps
+from edgebuild.train.loop import fit, inference, keras_trainee, total_steps
 from edgebuild.train.losses import cross_entropy, distillation
 from edgebuild.zoo.ds_cnn import ds_cnn
 
@@ -42,7 +42,8 @@ def trained(backend, seed=1, on_epoch=lambda epoch: None, loss=cross_entropy, **
     keras.utils.set_random_seed(seed)
     model = ds_cnn(keras, (6, 6, 1), 2, width=4, blocks=1, stages=1, stem_stride=1)
     used = options.pop("recipe", recipe())
-    fit(tf, keras, model, problem(), problem(), used, loss=loss, seed=seed, on_epoch=on_epoch, **options)
+    trainee = keras_trainee(tf, model, problem().scale, loss)
+    fit(tf, keras, trainee, problem(), problem(), used, seed=seed, on_epoch=on_epoch, **options)
     return model
 
 
@@ -69,8 +70,8 @@ def test_a_teacher_may_be_its_logits_or_itself(backend):
     teacher = trained(backend, seed=5)
     cached = inference(backend[0], teacher, 1 / 255)(problem().images)
     loss = distillation(2.0, 0.5)
-    by_array = weights(trained(backend, loss=loss, teacher=cached))
-    by_model = weights(trained(backend, loss=loss, teacher=lambda images: teacher(images, training=False)))
+    by_array = weights(trained(backend, loss=loss, guide=cached))
+    by_model = weights(trained(backend, loss=loss, guide=inference(backend[0], teacher, 1 / 255)))
     for one, other in zip(by_array, by_model, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
@@ -108,10 +109,22 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone(backend, monkeypa
     assert [len(batch) for batch in batches] == [25, 25, 25, 25, 20] * 2
 
 
-@pytest.mark.parametrize("shape", [(119, 2), (121, 2), (120, 3)])
+@pytest.mark.parametrize("shape", [(119, 2), (121, 2), (120,)])
 def test_logits_of_other_images_are_refused(backend, shape):
-    with pytest.raises(DataError, match=r"\(120, 2\), but have"):
-        trained(backend, loss=distillation(2.0, 0.5), teacher=np.zeros(shape, np.float32))
+    with pytest.raises(DataError, match=r"120 images, but have the shape"):
+        trained(backend, loss=distillation(2.0, 0.5), guide=np.zeros(shape, np.float32))
+
+
+def test_a_guide_that_is_a_function_is_asked_about_what_the_student_sees(backend):
+    seen = []
+
+    def guide(images):
+        seen.append(images)
+        return np.zeros((len(images), 2), np.float32)
+
+    trained(backend, loss=distillation(2.0, 0.5), guide=guide, recipe=recipe(epochs=1, shift=1))
+    assert [images.dtype for images in seen] == [np.uint8] * 5
+    assert not np.array_equal(np.sort(np.concatenate(seen), axis=0), np.sort(problem().images, axis=0))
 
 
 def test_inference_is_the_model_on_real_images_whatever_the_batches(backend):

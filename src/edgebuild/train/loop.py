@@ -18,9 +18,25 @@ from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
 from edgebuild.train.losses import Loss
 
-__all__ = ["Epoch", "Examples", "Recipe", "fit", "inference", "total_steps"]
+__all__ = [
+    "Epoch",
+    "Examples",
+    "Guide",
+    "Inference",
+    "Recipe",
+    "Trainee",
+    "fit",
+    "inference",
+    "keras_trainee",
+    "total_steps",
+]
 
-Inference = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Images = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float32]
+#: stored images, uint8 (n, h, w, c) → logits, float32 (n, classes)
+Inference = Callable[[Images], Logits]
+#: The teacher's logits: a row per training image, or a function of any stored images.
+Guide = Logits | Inference
 
 
 class Recipe(Protocol):
@@ -52,6 +68,21 @@ class Examples(Protocol):
 
 
 @dataclass(frozen=True)
+class Trainee:
+    """Something that can be trained.
+
+    ``objective`` maps real images, float32 ``(n, h, w, c)``, labels ``(n,)`` and
+    the teacher's logits ``(n, classes)`` (``(n, 0)`` without a teacher) to the
+    loss and the logits, and is differentiated by ``variables``. ``infer``
+    answers as the trained network will.
+    """
+
+    variables: list[Any]
+    objective: Callable[[Any, Any, Any], tuple[Any, Any]]
+    infer: Inference
+
+
+@dataclass(frozen=True)
 class Epoch:
     """What one epoch came to; ``number`` counts from 1."""
 
@@ -63,53 +94,49 @@ class Epoch:
 def fit(
     tf: Any,
     keras: Any,
-    model: Any,
+    trainee: Trainee,
     train: Examples,
     validation: Examples,
     recipe: Recipe,
     *,
-    loss: Loss,
     seed: int,
     on_epoch: Callable[[Epoch], None],
-    teacher: Callable[[Any], Any] | npt.NDArray[np.float32] | None = None,
+    guide: Guide | None = None,
     after_step: Callable[[int], None] | None = None,
 ) -> None:
-    """Train ``model`` in place.
+    """Train ``trainee`` in place.
 
-    ``teacher`` gives the logits that ``loss`` compares with: an array with one
-    row per training image, valid when nothing is augmented, or a function of a
-    batch of real images. ``after_step`` is called with the number of optimizer
-    steps done.
+    ``guide`` gives the teacher's logits, float32 ``(n, classes)``: an array with
+    one row per training image, valid when nothing is augmented, or a function
+    of a batch of stored images. ``after_step`` is called with the number of
+    optimizer steps done.
 
     Raises:
-        DataError: the teacher's logits are not one row of classes per training image.
+        DataError: the guide's logits are not one row of classes per training image.
         Finding: the loss stops being finite, which more training cannot mend.
     """
-    count, classes = len(train.images), model.output.shape[-1]
-    if isinstance(teacher, np.ndarray) and teacher.shape != (count, classes):
+    count = len(train.images)
+    if isinstance(guide, np.ndarray) and (guide.ndim != 2 or len(guide) != count):
         raise DataError(
-            f"the teacher's logits must have shape {(count, classes)}, but have {teacher.shape}; "
-            f"they are of other images: run dvc repro"
+            f"the teacher's logits must have one row for each of {count} images, but have the shape "
+            f"{guide.shape}; they are of other images: run dvc repro"
         )
     schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total_steps(count, recipe))
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
-    optimizer.build(model.trainable_variables)
+    optimizer.build(trainee.variables)
     image = tf.TensorSpec((None, *train.images.shape[1:]), tf.uint8)
 
     @tf.function(
-        input_signature=[image, tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, classes), tf.float32)]
+        input_signature=[image, tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, None), tf.float32)]
     )
-    def step(images: Any, labels: Any, cached: Any) -> Any:
+    def step(images: Any, labels: Any, target: Any) -> Any:
         pixels = tf.cast(images, tf.float32) * tf.constant(train.scale, tf.float32)
-        target = teacher(pixels) if callable(teacher) else cached
         with tf.GradientTape() as tape:
-            logits = model(pixels, training=True)
-            value = loss(tf, logits, labels, target)
-        optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+            value, logits = trainee.objective(pixels, labels, target)
+        optimizer.apply(tape.gradient(value, trainee.variables), trainee.variables)
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
         return value, right
 
-    infer = inference(tf, model, train.scale)
     done = 0
     for epoch in range(recipe.epochs):
         generator = np.random.default_rng([seed, epoch])
@@ -118,12 +145,7 @@ def fit(
         for start in range(0, count, recipe.batch_size):
             chosen = order[start : start + recipe.batch_size]
             images = augment(train.images[chosen], shift=recipe.shift, flip=recipe.flip, generator=generator)
-            cached = (
-                teacher[chosen]
-                if isinstance(teacher, np.ndarray)
-                else np.zeros((len(chosen), classes), np.float32)
-            )
-            value, right = step(images, train.labels[chosen], cached)
+            value, right = step(images, train.labels[chosen], _target(guide, images, chosen))
             total += float(value) * len(chosen)
             correct += float(right)
             done += 1
@@ -131,8 +153,28 @@ def fit(
                 after_step(done)
         if not np.isfinite(total):
             raise Finding(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate and build again")
-        metrics = {"loss": total / count, "accuracy": correct / count, **_validate(infer, validation)}
+        metrics = {
+            "loss": total / count,
+            "accuracy": correct / count,
+            **_validate(trainee.infer, validation),
+        }
         on_epoch(Epoch(epoch + 1, recipe.epochs, metrics))
+
+
+def _target(guide: Guide | None, images: Images, chosen: npt.NDArray[np.int64]) -> Logits:
+    if guide is None:
+        return np.zeros((len(images), 0), np.float32)
+    return guide[chosen] if isinstance(guide, np.ndarray) else guide(images)
+
+
+def keras_trainee(tf: Any, model: Any, scale: float, loss: Loss) -> Trainee:
+    """A Keras model from real images to logits, trained on ``loss``; ``scale`` makes stored images real."""
+
+    def objective(pixels: Any, labels: Any, target: Any) -> tuple[Any, Any]:
+        logits = model(pixels, training=True)
+        return loss(tf, logits, labels, target), logits
+
+    return Trainee(model.trainable_variables, objective, inference(tf, model, scale))
 
 
 def total_steps(images: int, recipe: Recipe) -> int:
@@ -150,7 +192,7 @@ def inference(tf: Any, model: Any, scale: float) -> Inference:
     def infer(images: Any) -> Any:
         return model(tf.cast(images, tf.float32) * tf.constant(scale, tf.float32), training=False)
 
-    def run(images: npt.NDArray[np.uint8], batch_size: int = 500) -> npt.NDArray[np.float32]:
+    def run(images: Images, batch_size: int = 500) -> Logits:
         starts = range(0, len(images), batch_size)
         return np.concatenate([infer(images[start : start + batch_size]).numpy() for start in starts])
 
