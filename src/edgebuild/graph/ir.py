@@ -125,12 +125,14 @@ class Weight:
     ``values`` is float32, float16, int8 (kernels) or int32 (biases). Where it
     is an integer, ``scale`` holds float32 scales, shape ``(channels,)`` along
     ``axis`` of ``values``, and ``real = scale * values`` (symmetric: the zero
-    point is 0).
+    point is 0). An int8 kernel with ``bits`` 4 holds values in [-7, 7] only,
+    one per element: two share a byte in the exported files.
     """
 
     values: Array
     scale: npt.NDArray[np.float32] | None = None
     axis: int = 0
+    bits: int = 8
 
     def real(self) -> npt.NDArray[np.float32]:
         """The real numbers that the stored ones stand for: float32, same shape."""
