@@ -25,7 +25,8 @@ def count(graph: Graph) -> Counts:
     """Count kernels and biases, and the multiply-accumulates of one inference.
 
     MACs are those of convolutions and dense layers, zeros and padding included:
-    what a runtime without sparse kernels executes.
+    what a runtime without sparse kernels executes. As usual in the literature,
+    poolings, sums, products and activations of tensors count as none.
     """
     stored = [weight.values for node in graph for weight in node.weights.values()]
     return Counts(

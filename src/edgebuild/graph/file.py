@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from edgebuild.errors import GraphError
-from edgebuild.graph.ir import OPS, PRECISIONS, Graph, Grid, Node, Weight
+from edgebuild.graph.check import check
+from edgebuild.graph.ir import Graph, Grid, Node, Weight
 
-__all__ = ["read", "write"]
+__all__ = ["check", "read", "write"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write(graph: Graph, path: Path) -> None:
@@ -32,7 +33,7 @@ def write(graph: Graph, path: Path) -> None:
             tensors[f"{node.name}/{key}"] = np.ascontiguousarray(weight.values)
             if weight.scale is not None:
                 tensors[f"{node.name}/{key}.scale"] = np.ascontiguousarray(weight.scale)
-            weights[key] = weight.axis
+            weights[key] = {"axis": weight.axis, "bits": weight.bits}
         nodes.append(
             {
                 "name": node.name,
@@ -41,12 +42,20 @@ def write(graph: Graph, path: Path) -> None:
                 "shape": node.shape,
                 "strides": node.strides,
                 "padding": node.padding,
+                "window": node.window,
+                "pads": node.pads,
                 "activation": node.activation,
                 "weights": weights,
                 "grid": None if node.grid is None else [node.grid.scale, node.grid.zero_point],
             }
         )
-    structure = {"schema": SCHEMA, "precision": graph.precision, "labels": graph.labels, "nodes": nodes}
+    structure = {
+        "schema": SCHEMA,
+        "precision": graph.precision,
+        "labels": graph.labels,
+        "pixel_scale": graph.pixel_scale,
+        "nodes": nodes,
+    }
     # One metadata entry only: safetensors keeps several in no fixed order.
     path.write_bytes(save(tensors, metadata={"graph": json.dumps(structure, sort_keys=True)}))
 
@@ -55,7 +64,7 @@ def read(path: Path) -> Graph:
     """The graph in ``path``.
 
     Raises:
-        GraphError: the file is missing, damaged, or of another schema.
+        GraphError: the file is missing, damaged, of another schema, or holds no valid graph.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -70,31 +79,9 @@ def read(path: Path) -> Graph:
     if structure is None or structure.get("schema") != SCHEMA:
         raise GraphError(f"{path} is not a graph of schema {SCHEMA}; rebuild it with dvc repro")
     nodes = tuple(_node(entry, tensors) for entry in structure["nodes"])
-    graph = Graph(nodes, structure["precision"], tuple(structure["labels"]))
+    graph = Graph(nodes, structure["precision"], tuple(structure["labels"]), structure["pixel_scale"])
     check(graph, str(path))
     return graph
-
-
-def check(graph: Graph, where: str) -> None:
-    """Refuse a graph that is not one: unknown ops, dangling inputs, a missing grid.
-
-    Raises:
-        GraphError: naming ``where`` and the node.
-    """
-    if graph.precision not in PRECISIONS:
-        raise GraphError(f"{where}: precision {graph.precision!r} is not one of {', '.join(PRECISIONS)}")
-    seen: set[str] = set()
-    for index, node in enumerate(graph):
-        at = f"{where}: node {node.name!r}"
-        if node.op not in OPS:
-            raise GraphError(f"{at}: op {node.op!r} is not one of {', '.join(OPS)}")
-        if (node.op == "input") != (index == 0):
-            raise GraphError(f"{at}: a graph has one input, its first node")
-        if missing := [name for name in node.inputs if name not in seen]:
-            raise GraphError(f"{at}: reads {', '.join(missing)}, which no node before it makes")
-        if (node.grid is None) == (graph.precision == "int8"):
-            raise GraphError(f"{at}: exactly the nodes of an int8 graph have a grid")
-        seen.add(node.name)
 
 
 def _node(entry: dict[str, Any], tensors: dict[str, np.ndarray]) -> Node:
@@ -106,10 +93,12 @@ def _node(entry: dict[str, Any], tensors: dict[str, np.ndarray]) -> Node:
         shape=tuple(entry["shape"]),
         strides=tuple(entry["strides"]),
         padding=entry["padding"],
+        window=tuple(entry["window"]),
+        pads=(tuple(entry["pads"][0]), tuple(entry["pads"][1])),
         activation=entry["activation"],
         weights={
-            key: Weight(tensors[f"{name}/{key}"], tensors.get(f"{name}/{key}.scale"), axis)
-            for key, axis in entry["weights"].items()
+            key: Weight(tensors[f"{name}/{key}"], tensors.get(f"{name}/{key}.scale"), **layout)
+            for key, layout in entry["weights"].items()
         },
         grid=None if grid is None else Grid(grid[0], grid[1]),
     )
