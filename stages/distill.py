@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgebuild.compress.distill import teacher_of
+import numpy as np
+
+from edgebuild.compress.distill import guide_of
+from edgebuild.compress.features import feature_trainee
 from edgebuild.data.split import Split
+from edgebuild.errors import UsageError
 from edgebuild.formats import keras as keras_format
-from edgebuild.graph import file
-from edgebuild.graph.freeze import freeze
+from edgebuild.formats.teacher import open_teacher
 from edgebuild.train import backend
 from edgebuild.train.history import History
-from edgebuild.train.loop import fit
+from edgebuild.train.loop import Trainee, fit, keras_trainee
 from edgebuild.train.losses import distillation
 from edgebuild.zoo.ds_cnn import ds_cnn
 
@@ -20,39 +23,53 @@ if TYPE_CHECKING:
 
 
 def main(stage: Stage) -> None:
-    """train, validation, teacher → the student as Keras model and as graph."""
-    params, student, seed = stage.params.distill, stage.params.student, stage.params.seed
+    """train, validation, teacher → models/student-keras-fp32.keras, data/teacher-logits.npy."""
+    params, seed, threads = stage.params.distill, stage.params.seed, stage.params.threads
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
-    tf, keras = backend.load(seed, stage.params.threads)
-    teacher = keras_format.load_model(keras, stage.dep("models/teacher-keras-fp32.keras"))
+    tf, keras = backend.load(seed, threads)
     shape = (*train.images.shape[1:3], train.images.shape[3])
-    model = ds_cnn(
-        keras,
-        shape,
-        len(train.classes),
-        width=student.width,
-        blocks=student.blocks,
-        stages=student.stages,
-        stem_stride=student.stem_stride,
+    model = _student(keras, shape, len(train.classes), stage.params.student)
+    teacher_path = stage.dep(params.teacher)
+    if teacher_path.suffix == ".keras":
+        size = keras_format.load_model(keras, teacher_path).count_params()
+        if model.count_params() >= size:
+            stage.warn(f"the student has {model.count_params():,} parameters, the teacher {size:,}")
+    teacher = open_teacher(
+        tf, keras, teacher_path, scale=train.scale, shape=shape, classes=len(train.classes), threads=threads
     )
-    if model.count_params() >= teacher.count_params():
-        stage.warn(
-            f"the student has {model.count_params():,} parameters, the teacher {teacher.count_params():,}"
-        )
+    logits = stage.out("data/teacher-logits.npy")
+    np.save(logits, teacher(train.images))
+
     epochs = History(stage.metrics, stage.progress)
-    fit(
-        tf,
-        keras,
-        model,
-        train,
-        validation,
-        params,
-        loss=distillation(params.temperature, params.alpha),
-        seed=seed,
-        on_epoch=epochs.add,
-        teacher=teacher_of(teacher, stage.dep("data/teacher-logits.npy"), params),
-    )
+    trainee = _trainee(tf, keras, model, teacher_path, train.scale, params)
+    guide = guide_of(lambda: teacher, logits, params)
+    fit(tf, keras, trainee, train, validation, params, seed=seed, on_epoch=epochs.add, guide=guide)
     keras_format.write(model, stage.out("models/student-keras-fp32.keras"))
-    file.write(freeze(model, train.classes), stage.out("models/graphs/student-fp32.safetensors"))
     epochs.write(stage.out("metrics/history/student.csv"))
     stage.say(f"{model.count_params():,} parameters, {epochs.last}")
+
+
+def _student(keras: Any, shape: tuple[int, int, int], classes: int, params: Any) -> Any:
+    return ds_cnn(
+        keras,
+        shape,
+        classes,
+        width=params.width,
+        blocks=params.blocks,
+        stages=params.stages,
+        stem_stride=params.stem_stride,
+    )
+
+
+def _trainee(tf: Any, keras: Any, model: Any, teacher: Any, scale: float, params: Any) -> Trainee:
+    loss = distillation(params.temperature, params.alpha)
+    if params.features == "none":
+        return keras_trainee(tf, model, scale, loss)
+    if teacher.suffix != ".keras":
+        raise UsageError(
+            f"distill.features: {params.features} looks inside the teacher, which only a .keras file allows, but "
+            f"distill.teacher is {teacher.name}; set distill.features to none"
+        )
+    inside = keras_format.load_model(keras, teacher)
+    kind, beta = params.features, params.beta
+    return feature_trainee(tf, keras, model, inside, scale=scale, loss=loss, kind=kind, beta=beta)

@@ -19,6 +19,6 @@ def main(stage: Stage) -> None:
     graph = file.read(stage.dep("models/graphs/*"))
     path = stage.out("models/*")
     writer = open_writer(variant.format)
-    writer.write(graph, path)
+    writer.write(graph, path, flexible=stage.params.export.batch == "flexible")
     parity = compare(graph, variant.format, writer.load(path, threads=1))
     stage.say(f"written and loaded back, {parity}")

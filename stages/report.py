@@ -47,6 +47,11 @@ def main(stage: Stage) -> None:
         predictions=logits,
         files={variant.id: file_facts(stage.root / variant.path) for variant in variants},
         counts={variant.id: counts[f"{variant.model}-{variant.precision}"] for variant in variants},
+        verdicts={
+            variant.id: read_json(stage.dep("metrics/parity") / f"{variant.id}.json")
+            for variant in variants
+            if variant not in trained
+        },
     )
     speeds = latency_table(
         variants,

@@ -24,7 +24,7 @@ Size = Annotated[int, Range(0, 1_000_000_000)]
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 Rate = Annotated[float, Range(0.0, 10.0, open_low=True)]
 Temperature = Annotated[float, Range(0.0, 1000.0, open_low=True)]
-Precision = Literal["fp32", "fp16", "w8", "int8"]
+Precision = Literal["fp32", "fp16", "w8", "w4", "int8"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ class Student:
 
 @dataclass(frozen=True)
 class Distill:
-    """Training of the student on labels and on the teacher's logits."""
+    """Training of the student on labels and on what the teacher says and sees."""
 
+    teacher: str  #: the file that teaches: .keras, .onnx or .tflite; the trained teacher, or any other
+    features: Literal["none", "attention", "hint"]  #: compare feature maps, too; needs a .keras teacher
+    beta: Annotated[float, Range(0.0, 1e6)]  #: weight of that comparison in the loss
     temperature: Temperature
     alpha: Fraction  #: share of the teacher's part in the loss; 0 trains on labels alone
     epochs: Count
@@ -105,6 +108,13 @@ class Quantize:
     samples: Count  #: calibration images used, the first ones of the split
     ranges: Literal["minmax", "percentile"]
     percentile: Annotated[float, Range(50.0, 100.0, open_low=True)]  #: used where ranges is "percentile"
+
+
+@dataclass(frozen=True)
+class Export:
+    """How files are written."""
+
+    batch: Literal["fixed", "flexible"]  #: fixed takes one image; flexible any number, where a format can
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,7 @@ class Params:
     distill: Distill
     prune: Prune
     quantize: Quantize
+    export: Export
     variants: Mapping[str, VariantParams]
     benchmark: Benchmark
 

@@ -1,10 +1,16 @@
-"""Distillation: what the student is compared with."""
+"""Distillation: where the teacher's logits come from while a student is trained.
+
+Without augmentation every epoch shows the same images, so logits that were
+computed once and kept are what the teacher would say again. With it the
+teacher looks at each augmented batch itself.
+"""
 
 from __future__ import annotations
 
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,31 +18,40 @@ import numpy.typing as npt
 from edgebuild.errors import DataError
 
 if TYPE_CHECKING:
-    from edgebuild.train.loop import Recipe
+    from edgebuild.train.loop import Guide, Inference, Recipe
 
-__all__ = ["teacher_of"]
+__all__ = ["guide_of", "read_logits"]
 
 _AGAIN = "delete it and run dvc repro"
 
+#: What numpy raises on damaged .npy files, found by changing every byte of one.
+_DAMAGE = (ValueError, OSError, EOFError, TypeError, SyntaxError, tokenize.TokenError, KeyError, MemoryError)
 
-def teacher_of(model: Any, logits: Path, recipe: Recipe) -> Callable[[Any], Any] | npt.NDArray[np.float32]:
-    """What :func:`edgebuild.train.loop.fit` takes as ``teacher``.
 
-    Without augmentation every epoch shows the same images, so the logits that
-    the teacher's own stage wrote are used, float32 ``(n, classes)``. With it
-    the teacher looks at each augmented batch itself.
+def guide_of(teacher: Callable[[], Inference], logits: Path, recipe: Recipe) -> Guide:
+    """What :func:`edgebuild.train.loop.fit` takes as ``guide``.
+
+    ``teacher`` opens the teacher itself; it is called only if images are
+    augmented. ``logits`` is the file of :func:`read_logits`.
 
     Raises:
-        DataError: the file of logits is missing or damaged.
+        DataError: as :func:`read_logits`, or whatever opening the teacher raises.
     """
-    if recipe.shift or recipe.flip:
-        return lambda images: model(images, training=False)
+    return teacher() if recipe.shift or recipe.flip else read_logits(logits)
+
+
+def read_logits(path: Path) -> npt.NDArray[np.float32]:
+    """The teacher's logits on the training images, float32 ``(n, classes)``.
+
+    Raises:
+        DataError: the file is missing, damaged, or holds something else.
+    """
     try:
-        cached: npt.NDArray[np.float32] = np.load(logits, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{logits} holds no logits: {error}; {_AGAIN}") from None
-    if not isinstance(cached, np.ndarray) or cached.ndim != 2 or cached.dtype != np.float32:
-        raise DataError(f"{logits} must hold float32 logits, one row per image, and holds others; {_AGAIN}")
-    if not np.isfinite(cached).all():
-        raise DataError(f"{logits} holds logits that are not finite; {_AGAIN}")
-    return cached
+        logits: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except _DAMAGE as error:
+        raise DataError(f"{path} holds no logits: {error}; {_AGAIN}") from None
+    if not isinstance(logits, np.ndarray) or logits.ndim != 2 or logits.dtype != np.float32:
+        raise DataError(f"{path} must hold float32 logits, one row per image, and holds others; {_AGAIN}")
+    if not np.isfinite(logits).all():
+        raise DataError(f"{path} holds logits that are not finite; {_AGAIN}")
+    return logits

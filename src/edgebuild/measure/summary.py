@@ -38,6 +38,7 @@ def summary(
     predictions: Mapping[str, Logits],
     files: Mapping[str, FileFacts],
     counts: Mapping[str, Counts],
+    verdicts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Judge every variant on the test split; variants keep their order.
 
@@ -50,6 +51,8 @@ def summary(
         predictions: variant id → logits of the same images, float ``(n, classes)``.
         files: variant id → facts of its file.
         counts: variant id → parameters and MACs.
+        verdicts: variant id → how its answers compare with its graph's reference
+            (:class:`edgebuild.measure.oracle.Verdict`); as for ``sources``.
 
     Raises:
         Finding: anything about a variant is missing, or its logits are not
@@ -66,6 +69,7 @@ def summary(
         _require(variant.id, counts, "a count of its parameters")
         if variant.format != "keras":
             _require(variant.id, sources, "a source")
+            _require(variant.id, verdicts, "a comparison with its reference")
             _require(sources[variant.id], predictions, f"a prediction, as the source of {variant.id}")
     accuracies = {variant.id: _judge(variant.id, predictions[variant.id], labels) for variant in variants}
     reference_logits = predictions[reference]
@@ -94,6 +98,10 @@ def summary(
                 "agreement_with_reference": round(agreement(logits, reference_logits), 6),
                 "agreement_with_source": None if source is None else round(agreement(logits, source), 6),
                 "max_abs_error": None if source is None else float(f"{max_abs_error(logits, source):.6g}"),
+                **{
+                    f"oracle_{key}": verdicts.get(variant.id, {}).get(key)
+                    for key in ("labels", "equal", "steps")
+                },
             }
         )
     return {"schema": SCHEMA, "dataset": dict(dataset), "reference": reference, "variants": entries}

@@ -1,0 +1,104 @@
+"""Is a file's every answer on real images what its graph's reference says? The limits that no build may exceed.
+
+:mod:`edgebuild.measure.parity` asks with random probes before a file is
+published; this asks with the test split, and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgebuild.errors import ParityError
+
+__all__ = ["GRID_LIMITS", "HALF", "LABELS", "Limit", "Verdict", "compare", "judge"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What an integer file may differ by: share of equal logits, steps of the output grid, share of equal labels.
+
+    An image counts as differently labelled only if the reference itself prefers
+    its label by more than one step: on an integer grid classes can tie.
+    """
+
+    equal: float
+    steps: int
+    labels: float
+
+
+#: format → limit of int8 files against the integer reference.
+GRID_LIMITS: Mapping[str, Limit] = {
+    "litert": Limit(equal=0.999, steps=1, labels=1.0),  # on XNNPACK, LiteRT's default delegate
+    "onnx": Limit(equal=0.999, steps=1, labels=1.0),
+    "coreml": Limit(equal=0.99, steps=1, labels=1.0),
+}
+#: The same for Core ML's program computed in float16, as Apple's accelerators do.
+HALF = Limit(equal=0.0, steps=3, labels=0.995)
+#: Share of labels that every other file must have in common with its reference.
+LABELS = 0.995
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a file's logits compare with the reference's on ``images`` images.
+
+    ``labels`` is the share of equal labels, ties left out (see :class:`Limit`).
+    ``equal`` (share of logits) and ``steps`` (largest distance) are those of an
+    integer output, None for a float one.
+    """
+
+    images: int
+    labels: float
+    equal: float | None = None
+    steps: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; shares to six decimals."""
+        return {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+
+    def __str__(self) -> str:
+        if self.equal is None:
+            return f"{self.labels:.2%} of labels as the reference"
+        return (
+            f"{self.equal:.2%} of logits equal to the reference, at most {self.steps} step(s), "
+            f"{self.labels:.2%} of labels"
+        )
+
+
+def compare(logits: Floats, reference: Floats, step: float | None) -> Verdict:
+    """Compare two sets of logits, float32 ``(n, classes)``; ``step`` is the scale of an integer output."""
+    chosen, expected = logits.argmax(axis=1), reference.argmax(axis=1)
+    rows = np.arange(len(reference))
+    lead = reference[rows, expected] - reference[rows, chosen]
+    tied = np.zeros(len(rows), bool) if step is None else np.rint(lead / np.float32(step)) <= 1
+    labels = float(np.mean((chosen == expected) | tied))
+    if step is None:
+        return Verdict(len(rows), labels)
+    steps = np.abs(np.rint((logits - reference) / np.float32(step)))
+    return Verdict(len(rows), labels, float(np.mean(steps == 0)), int(steps.max()))
+
+
+def judge(verdict: Verdict, limit: Limit, what: str) -> None:
+    """Hold ``verdict`` against ``limit``; ``what`` names the file in the message.
+
+    Raises:
+        ParityError: it exceeds the limit.
+    """
+    equal, steps = verdict.equal, verdict.steps
+    within = (equal is None or equal >= limit.equal) and (steps is None or steps <= limit.steps)
+    if not within or verdict.labels < limit.labels:
+        raise ParityError(
+            f"{what} must give at least {limit.equal:.1%} of the logits of its reference, never be more than "
+            f"{limit.steps} step(s) away and agree on {limit.labels:.1%} of the labels, but on {verdict.images:,} "
+            f"images it has {verdict}; this runtime computes something else than the graph says"
+        )

@@ -1,0 +1,90 @@
+"""A teacher is any file that gives logits, run by its own runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgebuild.compress.quantize import to_int8
+from edgebuild.compress.ranges import observe
+from edgebuild.errors import DataError, UsageError
+from edgebuild.formats import keras as keras_format
+from edgebuild.formats.registry import open_writer
+from edgebuild.formats.teacher import as_logits, open_teacher
+from edgebuild.graph.freeze import freeze
+from edgebuild.graph.run import run
+from edgebuild.zoo.ds_cnn import ds_cnn
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+IMAGES = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1)).astype(np.uint8)
+
+
+@pytest.fixture
+def model(backend):
+    backend[1].utils.set_random_seed(4)
+    return ds_cnn(backend[1], (8, 8, 1), 3, width=4, blocks=1, stages=2, stem_stride=1)
+
+
+def ask(backend, path, classes=3, shape=(8, 8, 1)):
+    tf, keras = backend
+    opened = open_teacher(tf, keras, path, scale=1 / 255, shape=shape, classes=classes, threads=1)
+    return opened(IMAGES)
+
+
+def test_a_keras_an_onnx_and_a_tflite_file_of_one_network_say_the_same(backend, model, tmp_path):
+    keras_format.write(model, tmp_path / "net.keras")
+    graph = freeze(model, ("a", "b", "c"))
+    for kind, ending in (("onnx", "onnx"), ("litert", "tflite")):
+        open_writer(kind).write(graph, tmp_path / f"net.{ending}")
+    expected = model(IMAGES.astype(np.float32) / np.float32(255), training=False).numpy()
+    for ending in ("keras", "onnx", "tflite"):
+        found = ask(backend, tmp_path / f"net.{ending}")
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_an_integer_tflite_file_is_asked_in_its_own_codes(backend, model, tmp_path):
+    graph = freeze(model, ("a", "b", "c"))
+    real = IMAGES.astype(np.float32) / np.float32(255)
+    integer = to_int8(graph, observe(graph, real, ranges="minmax", percentile=99.9))
+    open_writer("litert").write(integer, tmp_path / "net.tflite")
+    found = ask(backend, tmp_path / "net.tflite")
+    steps = np.abs(found - run(integer, real)) / integer.output.grid.scale
+    assert steps.max() < 1.01
+
+
+@pytest.mark.parametrize("ending", ["onnx", "tflite"])
+def test_a_teacher_of_other_images_is_refused(backend, model, tmp_path, ending):
+    kind = {"onnx": "onnx", "tflite": "litert"}[ending]
+    open_writer(kind).write(freeze(model, ("a", "b", "c")), tmp_path / f"net.{ending}")
+    with pytest.raises(DataError, match=rf"net.{ending} must take .*export it for this data"):
+        ask(backend, tmp_path / f"net.{ending}", shape=(9, 9, 1))
+
+
+def test_probabilities_become_log_probabilities():
+    probabilities = np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32)
+    found = as_logits(probabilities)
+    powers = np.exp(found)
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), probabilities, atol=1e-6)
+
+
+def test_logits_stay_as_they_are():
+    logits = np.array([[2.0, -1.0], [0.5, 0.6]], np.float32)
+    assert as_logits(logits) is logits
+
+
+def test_a_teacher_of_other_classes_is_refused(backend, model, tmp_path):
+    keras_format.write(model, tmp_path / "net.keras")
+    with pytest.raises(DataError, match=r"net.keras must give 5 finite numbers.*\(9, 3\)"):
+        ask(backend, tmp_path / "net.keras", classes=5)
+
+
+def test_a_file_of_another_kind_is_refused(backend, tmp_path):
+    with pytest.raises(UsageError, match=r"net.pt must be a file of one of .keras, .onnx, .tflite"):
+        ask(backend, tmp_path / "net.pt")
+
+
+def test_a_missing_file_is_named(backend, tmp_path):
+    for name in ("net.keras", "net.onnx", "net.tflite"):
+        with pytest.raises(DataError, match=name):
+            ask(backend, tmp_path / name)

@@ -1,0 +1,56 @@
+"""Counting how far a file's answers are from the reference's, and refusing what is too far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgebuild.errors import ParityError
+from edgebuild.measure.oracle import GRID_LIMITS, HALF, Limit, Verdict, compare, judge
+
+STEP = 0.25
+codes = hnp.arrays(np.int64, (8, 4), elements=st.integers(-128, 127))
+
+
+@given(codes)
+def test_a_file_that_says_the_same_is_wholly_equal(reference):
+    logits = (reference * STEP).astype(np.float32)
+    assert compare(logits, logits, STEP) == Verdict(8, 1.0, 1.0, 0)
+    for limit in (*GRID_LIMITS.values(), HALF):
+        judge(compare(logits, logits, STEP), limit, "a file")
+
+
+@given(codes, st.integers(0, 31), st.integers(1, 50))
+def test_one_different_logit_is_counted_with_its_distance(reference, place, distance):
+    other = reference.copy()
+    other.reshape(-1)[place] -= distance
+    verdict = compare((other * STEP).astype(np.float32), (reference * STEP).astype(np.float32), STEP)
+    assert (verdict.equal, verdict.steps) == (31 / 32, distance)
+
+
+def test_a_label_that_the_reference_itself_holds_by_one_step_is_a_tie():
+    reference = np.array([[3, 2, 0], [3, 1, 0]], np.float32) * STEP
+    logits = np.array([[2, 3, 0], [1, 3, 0]], np.float32) * STEP
+    assert compare(logits, reference, STEP).labels == 0.5
+    assert compare(logits, reference, None).labels == 0.0
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [Verdict(100, 1.0, 0.998, 1), Verdict(100, 1.0, 1.0, 2), Verdict(100, 0.99, 1.0, 1), Verdict(100, 0.99)],
+)
+def test_whatever_exceeds_a_limit_is_refused_by_name_with_what_was_found(verdict):
+    with pytest.raises(ParityError, match=r"pruned-onnx-int8 must give.*on 100 images it has"):
+        judge(verdict, Limit(0.999, 1, 1.0), "pruned-onnx-int8")
+
+
+def test_a_verdict_is_written_to_six_decimals():
+    assert Verdict(3, 2 / 3, 1 / 3, 1).as_json() == {
+        "images": 3,
+        "labels": 0.666667,
+        "equal": 0.333333,
+        "steps": 1,
+    }
