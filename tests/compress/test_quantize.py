@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgebuild.compress.quantize import BIAS_CODES, per_channel, to_fp16, to_int8
-from edgebuild.compress.ranges import grid_of, observe
+from edgebuild.compress.quantize import BIAS_CODES, to_fp16, to_w4, to_w8
+from edgebuild.compress.ranges import observe
+from edgebuild.compress.weights import least_error, per_channel
 from edgebuild.errors import GraphError
 from edgebuild.graph.ir import Weight
 from edgebuild.graph.run import run
-from tests.networks import images, lowered, network
+from tests.networks import NETWORKS, images, lowered, network
 
 floats = st.floats(-1e4, 1e4, width=32)
 
@@ -35,17 +36,6 @@ def test_weights_are_within_half_a_step(values, axis):
 def test_zeros_stay_zeros(values):
     values[0] = 0
     assert not per_channel(values, 3).values[0].any()
-
-
-@given(floats, floats)
-def test_a_grid_represents_zero_exactly_and_spans_the_range(low, high):
-    low, high = min(low, high), max(low, high)
-    grid = grid_of(low, high)
-    assert -128 <= grid.zero_point <= 127
-    bottom, top = ((code - grid.zero_point) * grid.scale for code in (-128, 127))
-    tolerance = grid.scale * 0.51
-    assert bottom - tolerance <= min(low, 0)
-    assert max(high, 0) <= top + tolerance
 
 
 def test_a_pruned_filter_with_a_bias_cannot_overflow_int32():
@@ -98,6 +88,54 @@ def test_a_weight_beyond_float16_is_refused_by_name():
         to_fp16(replace(graph, nodes=(*graph.nodes[:-1], big)))
 
 
-def test_every_tensor_needs_a_grid():
-    with pytest.raises(KeyError):
-        to_int8(network(), {})
+kernels = hnp.arrays(np.float32, (3, 3, 2, 4), elements=st.floats(-10, 10, width=32))
+
+
+@given(kernels, st.integers(2, 3))
+def test_four_bits_are_seven_steps_either_way(values, axis):
+    weight = least_error(values, axis, 4)
+    assert weight.bits == 4
+    assert np.abs(weight.values).max() <= 7
+    assert not weight.values[values == 0].any()
+
+
+@given(kernels, st.integers(2, 3))
+def test_a_searched_scale_is_never_worse_than_the_largest_weight(values, axis):
+    shape = [1] * 4
+    shape[axis] = -1
+    others = tuple(index for index in range(4) if index != axis)
+    plain = np.abs(values).max(axis=others, keepdims=True) / np.float32(7)
+    plain[plain < np.finfo(np.float32).tiny] = 1
+    error = np.square(np.rint(values / plain) * plain - values).sum(axis=others, dtype=np.float64)
+    found = np.square(least_error(values, axis, 4).real() - values).sum(axis=others, dtype=np.float64)
+    assert (found <= error * (1 + 1e-4) + 1e-9).all()
+
+
+@given(kernels)
+def test_weights_that_are_on_a_four_bit_grid_stay_as_they_are(values):
+    once = least_error(values, 3, 4).real()
+    np.testing.assert_allclose(least_error(once, 3, 4).real(), once, rtol=1e-6)
+
+
+def test_w4_leaves_depthwise_kernels_in_eight_bits_and_biases_in_float():
+    graph = to_w4(network())
+    assert {node.name: node.weights["kernel"].bits for node in graph if node.weights} == {
+        "stem": 4,
+        "depth": 8,
+        "point": 4,
+        "last": 4,
+    }
+    assert graph["stem"].weights["bias"].values.dtype == np.float32
+    assert graph.precision == "w4"
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_small_weights_stay_near_float32(name):
+    graph = NETWORKS[name]()
+    batch = images(graph)
+    truth = run(graph, batch)
+    error = {
+        bits: np.abs(run(lower(graph), batch) - truth).mean() for bits, lower in ((8, to_w8), (4, to_w4))
+    }
+    assert error[8] < 0.02 * np.ptp(truth)
+    assert error[8] < error[4] < 0.25 * np.ptp(truth)
