@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgebuild.compress.quantize import BIAS_CODES, to_fp16, to_w4, to_w8
-from edgebuild.compress.ranges import observe
 from edgebuild.compress.weights import least_error, per_channel
 from edgebuild.errors import GraphError
 from edgebuild.graph.ir import Weight
@@ -62,13 +61,6 @@ def test_flatten_shares_the_grid_of_its_input():
 
 def test_a_relu_gets_the_whole_grid():
     assert lowered(network(), "int8")["stem"].grid.zero_point == -128
-
-
-def test_percentiles_give_a_narrower_grid_than_extremes():
-    graph = network()
-    wide = observe(graph, images(graph), ranges="minmax", percentile=90)
-    narrow = observe(graph, images(graph), ranges="percentile", percentile=90)
-    assert narrow["stem"].scale < wide["stem"].scale
 
 
 def test_a_bias_has_the_scale_of_input_times_kernel():
