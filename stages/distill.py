@@ -11,7 +11,7 @@ from edgebuild.compress.features import feature_trainee
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.formats import keras as keras_format
-from edgebuild.formats.teacher import open_teacher
+from edgebuild.compress.teacher import open_teacher
 from edgebuild.train import backend
 from edgebuild.train.history import History
 from edgebuild.train.loop import Trainee, fit, keras_trainee

@@ -173,6 +173,8 @@ def read(path: Path) -> Params:
     params, problems = build(Params, read_yaml(path))
     if params is not None:
         problems += _check_variants(params.variants)
+        if not params.project.strip():
+            problems.append("project: '' cannot name an experiment; write a name")
     if params is None or problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise ParamsError(f"{path.name} is refused; nothing was run or changed:\n{lines}")

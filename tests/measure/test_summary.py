@@ -34,6 +34,7 @@ def inputs(**changes: Any) -> dict[str, Any]:
         "predictions": {TEACHER.id: RIGHT, EXPORT.id: ONE_WRONG},
         "files": dict.fromkeys(ids, FileFacts("ab", 100, 50)),
         "counts": dict.fromkeys(ids, Counts(10, 9, 800)),
+        "verdicts": {EXPORT.id: {"images": 3, "labels": 1.0, "equal": 0.999, "steps": 1}},
     } | changes
 
 
@@ -58,6 +59,9 @@ def test_it_has_the_fields_of_the_contract_in_order() -> None:
         "agreement_with_reference",
         "agreement_with_source",
         "max_abs_error",
+        "oracle_labels",
+        "oracle_equal",
+        "oracle_steps",
     ]
 
 
