@@ -1,0 +1,114 @@
+"""Which layers suffer from quantization, and what stays in float because of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgebuild.compress.quantize import to_int8, to_w4, to_w8
+from edgebuild.compress.ranges import observe
+from edgebuild.compress.sensitivity import fall_back, sensitivities
+from edgebuild.errors import Finding
+from edgebuild.graph.codes import codes, real
+from edgebuild.graph.ir import Graph, Grid
+from edgebuild.graph.run import activations, run
+from tests.networks import NETWORKS, images, network
+
+
+def observed(graph: Graph) -> dict[str, Grid]:
+    return dict(observe(graph, images(graph), ranges="minmax", percentile=100))
+
+
+def coarse(graph: Graph, name: str) -> dict[str, Grid]:
+    """Grids of which that of ``name`` is far too wide."""
+    grids = observed(graph)
+    return {**grids, name: Grid(grids[name].scale * 60, 0)}
+
+
+@pytest.mark.parametrize("lower", [to_w4, to_w8])
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_layer_that_is_quantized_alone_gives_what_the_whole_graph_would(name, lower):
+    graph = NETWORKS[name]()
+    batch = images(graph)
+    rows = {row.node: row for row in sensitivities(graph, lower(graph), batch)}
+    truth = run(graph, batch).argmax(axis=1)
+    assert rows.keys() == {node.name for node in graph if node.weights}
+    for layer, row in rows.items():
+        nodes = tuple(lower(graph)[node.name] if node.name == layer else node for node in graph)
+        alone = run(replace(graph, nodes=nodes, precision="w8"), batch).argmax(axis=1)
+        assert row.disagreement == pytest.approx((alone != truth).mean())
+
+
+def test_the_grid_of_the_output_takes_part():
+    graph = network()
+    rows = sensitivities(graph, to_int8(graph, coarse(graph, "depth")), images(graph))
+    assert rows[0].node == "depth"
+    assert rows[0].divergence > 3 * rows[1].divergence
+
+
+def test_rows_are_sorted_by_divergence():
+    graph = NETWORKS["gated"]()
+    rows = sensitivities(graph, to_w4(graph), images(graph))
+    assert [row.divergence for row in rows] == sorted((row.divergence for row in rows), reverse=True)
+
+
+def test_a_lossless_precision_is_insensitive():
+    graph = network()
+    assert {
+        row.divergence for row in sensitivities(graph, replace(graph, precision="w8"), images(graph))
+    } == {0.0}
+
+
+def test_divergence_is_never_negative():
+    graph = NETWORKS["mobile"]()
+    assert all(row.divergence >= -1e-9 for row in sensitivities(graph, to_w4(graph), images(graph)))
+
+
+def test_nothing_stays_in_float_when_the_budget_is_met():
+    graph = network()
+    integer, names = fall_back(graph, observed(graph), images(graph), 1.0)
+    assert names == ()
+    assert all(node.grid is not None for node in integer)
+
+
+def test_only_the_sensitive_layer_stays_in_float():
+    graph = network()
+    batch = images(graph)
+    grids = observed(graph)
+    mixed, names = fall_back(
+        graph, grids, batch, 0.0, lambda lowered: float(lowered["depth"].grid is not None)
+    )
+    assert names[-1] == "depth"
+    assert mixed["depth"].grid is None
+    assert [node.name for node in mixed if node.weights and node.grid is None] == sorted(
+        names, key=[node.name for node in mixed].index
+    )
+
+
+def test_the_budget_is_kept_on_the_images_given():
+    graph = NETWORKS["branches"]()
+    batch = images(graph, 200)
+    truth = run(graph, batch).argmax(axis=1)
+    grids = {name: Grid(grid.scale * 3, grid.zero_point // 3) for name, grid in observed(graph).items()}
+    lost = float((run(to_int8(graph, grids), batch).argmax(axis=1) != truth).mean())
+    mixed, names = fall_back(graph, grids, batch, lost * 0.9)
+    assert names
+    assert (run(mixed, batch).argmax(axis=1) != truth).mean() <= lost * 0.9
+
+
+def test_a_budget_that_nothing_can_meet_is_a_finding():
+    graph = network()
+    with pytest.raises(Finding, match="loses 100.00% even with all 4 layers in float32"):
+        fall_back(graph, observed(graph), images(graph), 0.5, lambda _: 1.0)
+
+
+def test_float_layers_compute_in_float():
+    graph = network()
+    batch = images(graph)
+    grids = observed(graph)
+    mixed = to_int8(graph, grids, ["stem"])
+    found = activations(mixed, batch)
+    pixels = real(codes(batch, grids["image"]), grids["image"])
+    np.testing.assert_array_equal(found["stem"], activations(graph, pixels)["stem"])
