@@ -29,7 +29,8 @@ from edgebuild import mil
 from edgebuild.errors import DataError, EdgebuildError, GraphError
 from edgebuild.formats import coreml
 from edgebuild.graph.ir import CHANNEL_AXIS, PRECISIONS, Graph, Grid, Node, Weight, same_padding
-from edgebuild.mil import package
+from edgebuild.mil import package, proto
+from edgebuild.mil.stored import read_back
 
 LABELS = ("shirt", "träger", "bag")
 
@@ -51,12 +52,13 @@ def small_graph(precision: str, *, seed: int = 0, size: int = 11) -> Graph:
         axis = CHANNEL_AXIS[op]
         fan_in = np.prod(shape) / shape[axis]
         values = rng.normal(0, 1.4 / np.sqrt(fan_in), shape).astype(np.float32)
-        if precision not in ("w8", "int8"):
+        if precision not in ("w8", "w4", "int8"):
             return Weight(values.astype(np.float16) if half else values)
+        bits = 4 if precision == "w4" and op != "depthwise_conv2d" else 8
         others = tuple(i for i in range(values.ndim) if i != axis)
-        scale = (np.abs(values).max(axis=others) / 127).astype(np.float32)
+        scale = (np.abs(values).max(axis=others) / (2 ** (bits - 1) - 1)).astype(np.float32)
         codes = np.rint(values / np.expand_dims(scale, others)).astype(np.int8)
-        return Weight(codes, scale, axis)
+        return Weight(codes, scale, axis, bits)
 
     def bias(count: int, source: Node, weight: Weight) -> Weight:
         values = rng.normal(0, 0.2, count).astype(np.float32)
@@ -162,6 +164,7 @@ def integer_codes(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.in
     for node in graph:
         assert node.grid is not None
         scale, zero = np.float32(node.grid.scale), node.grid.zero_point
+        real: Any
         if node.op == "input":
             real = x / scale
         elif node.op == "add":
@@ -226,7 +229,9 @@ def operations(path: Path) -> dict[str, mil.Operation]:
     return {operation.name: operation for operation in mil.read(path).main.operations}
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("w8", 1e-5), ("fp16", 2e-2)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 1e-5), ("w8", 1e-5), ("w4", 1e-5), ("fp16", 2e-2)]
+)
 def test_written_file_computes_what_onnxruntime_computes_from_the_graph(
     packages: dict[str, Path], precision: str, tolerance: float
 ) -> None:
@@ -276,40 +281,29 @@ def test_int8_holds_for_other_weights_and_image_sizes(
     assert (difference == 0).mean() >= 0.95
 
 
-@pytest.mark.parametrize("precision", ["w8", "int8"])
+@pytest.mark.parametrize("precision", ["w8", "w4", "int8"])
 def test_saved_integers_and_scales_are_the_graphs_own(packages: dict[str, Path], precision: str) -> None:
-    saved = [
-        item
-        for item in operations(packages[precision]).values()
-        if item.type == "constexpr_affine_dequantize"
-    ]
+    saved = read_back(mil.read(packages[precision]).main)
     kernels = [node.weights["kernel"] for node in small_graph(precision) if node.weights]
-    assert len(saved) == len(kernels) == 6
-    for operation, weight in zip(saved, kernels, strict=True):
-        codes = np.asarray(operation.inputs["quantized_data"][0])
-        order = {2: (1, 0), 4: (3, 2, 0, 1)}[codes.ndim] if weight.axis != 2 else (2, 3, 0, 1)
-        assert codes.dtype == np.int8
-        assert np.array_equal(codes, weight.values.transpose(order))
-        assert np.array_equal(np.asarray(operation.inputs["scale"][0]), weight.scale)
-        assert operation.inputs["zero_point"][0] == 0
-        assert operation.inputs["axis"][0] == 0
+    assert len(saved.kernels) == len(kernels) == 6
+    for found, weight in zip(saved.kernels, kernels, strict=True):
+        assert np.array_equal(found.values, weight.values)
+        assert found.scale is not None
+        assert weight.scale is not None
+        assert np.array_equal(found.scale, weight.scale)
+        assert found.axis == weight.axis
+
+
+def test_four_bit_kernels_take_half_a_byte_a_weight(packages: dict[str, Path]) -> None:
+    weights = package.read(packages["w4"])[1]
+    codes = [weights[i + 4] for i in range(64, len(weights), 64) if weights[i : i + 4] == b"\xef\xbe\xad\xde"]
+    assert (codes.count(8), codes.count(4)) == (5, 1)  # blob storage's codes of int4 and int8
 
 
 def test_saved_grids_are_the_graphs_own_after_every_node(packages: dict[str, Path]) -> None:
-    program, graph = mil.read(packages["int8"]).main, small_graph("int8")
-    constants = {
-        item.outputs[0][0]: item.inputs["val"][0] for item in program.operations if item.type == "const"
-    }
-
-    def constant(operation: mil.Operation, key: str) -> Any:
-        item = operation.inputs[key][0]
-        return constants[item.name] if isinstance(item, mil.Reference) else item
-
-    for kind in ("quantize", "dequantize"):
-        found = [item for item in program.operations if item.type == kind]
-        grids = [Grid(float(constant(item, "scale")), int(constant(item, "zero_point"))) for item in found]
-        assert grids == [node.grid for node in graph]
-        assert all(constant(item, "zero_point").dtype == np.int8 for item in found)
+    assert read_back(mil.read(packages["int8"]).main).grids == tuple(
+        node.grid for node in small_graph("int8") if node.grid is not None
+    )
 
 
 def test_nothing_is_added_to_or_dropped_from_the_graph(packages: dict[str, Path]) -> None:
@@ -324,11 +318,13 @@ def test_nothing_is_added_to_or_dropped_from_the_graph(packages: dict[str, Path]
         "reshape": 1,
     }
     weights = {"constexpr_affine_dequantize": 6}
+    blocks = {"constexpr_blockwise_shift_scale": 6}
     tensors = len(small_graph("int8").nodes)
     assert {precision: dict(mil.read(path).main.inventory()) for precision, path in packages.items()} == {
         "fp32": layers,
         "fp16": layers | {"cast": 2},
         "w8": layers | weights,
+        "w4": layers | blocks,
         "int8": layers | weights | {"quantize": tensors, "dequantize": tensors},
     }
 
@@ -338,7 +334,7 @@ def test_file_says_what_it_is(packages: dict[str, Path]) -> None:
         program = mil.read(path)
         assert json.loads(program.metadata[coreml.LABELS_KEY]) == list(LABELS)
         assert precision in program.description
-        assert program.specification == (8 if precision == "int8" else 7)
+        assert program.specification == {"int8": 8, "w4": 9}.get(precision, 7)
         assert program.main.inputs == {"image": mil.TensorType("float32", (1, 2, 11, 10))}
         types = {name: kind for operation in program.main.operations for name, kind in operation.outputs}
         assert program.main.outputs == ("logits",)
@@ -410,7 +406,7 @@ def test_refused_graph_leaves_the_old_package_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("precision", "change", "message"),
     [
-        ("int8", {"grid": None}, "scores: an int8 graph needs a grid"),
+        ("int8", {"grid": None}, "scores: an int8 graph needs a grid on its input and output"),
         ("fp32", {"activation": "gelu"}, "scores: activation must be none, relu or relu6, found 'gelu'"),
         ("fp16", {"weights": {"kernel": Weight(np.full((16, 3), 1e6, np.float32)),
                               "bias": Weight(np.zeros(3, np.float32))}},
@@ -452,11 +448,11 @@ def test_a_flipped_bit_in_any_kernel_changes_the_output(
     expected = coreml.evaluate(packages[precision]).predict(x)
     weights = package.read(packages[precision])[1]
     starts = [i for i in range(64, len(weights), 64) if weights[i : i + 4] == b"\xef\xbe\xad\xde"]
-    assert len(starts) >= 8
+    assert len(starts) >= 6
     for start in starts:
         offset = int.from_bytes(weights[start + 16 : start + 24], "little")
         size = int.from_bytes(weights[start + 8 : start + 16], "little")
-        itemsize = {1: 2, 2: 4, 4: 1}[weights[start + 4]]
+        itemsize = {1: 2, 2: 4, 4: 1, 8: 1}[weights[start + 4]]
         last_byte = (
             offset + (size // itemsize // 2) * itemsize + itemsize - 1
         )  # sign and exponent, or the code
@@ -467,6 +463,49 @@ def test_a_flipped_bit_in_any_kernel_changes_the_output(
 
         path = damaged(packages[precision], tmp_path / f"{start}.mlpackage", flip)
         assert not np.array_equal(coreml.evaluate(path).predict(x), expected), f"constant at byte {start}"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_another_number_in_any_vector_of_the_specification_changes_the_output(
+    packages: dict[str, Path], tmp_path: Path, precision: str
+) -> None:
+    x = images(small_graph(precision))
+    expected = coreml.evaluate(packages[precision]).predict(x)
+    specification, weights = package.read(packages[precision])
+
+    def vectors(model: Any) -> list[Any]:
+        """Biases and scales, as they lie in the specification."""
+        function = model.mlProgram.functions["main"]
+        values = [
+            value
+            for operation in function.block_specializations[function.opset].operations
+            for value in (
+                *operation.attributes.values(),
+                *(item.value for given in operation.inputs.values() for item in given.arguments),
+            )
+        ]
+        name = proto.mil_pb2().DataType.Name
+        return [
+            value.immediateValue.tensor
+            for value in values
+            if value.type.tensorType.rank
+            and name(value.type.tensorType.dataType).startswith("FLOAT")
+            and value.WhichOneof("value") == "immediateValue"
+        ]
+
+    model_class = proto.model_pb2().Model
+    count = len(vectors(model_class.FromString(specification)))
+    assert count == (12 if precision in ("w8", "w4", "int8") else 6)
+    for index in range(count):
+        model = model_class.FromString(specification)
+        field = vectors(model)[index]
+        if field.WhichOneof("value") == "floats":
+            field.floats.values[1] += max(1, 1000 * abs(field.floats.values[1]))
+        else:
+            field.bytes.values = field.bytes.values[:3] + b"\x55" + field.bytes.values[4:]
+        path = tmp_path / f"{index}.mlpackage"
+        package.write(path, model.SerializeToString(), weights)
+        assert not np.array_equal(coreml.evaluate(path).predict(x), expected), f"vector {index}"
 
 
 def test_a_flipped_bit_in_the_metadata_of_a_constant_is_noticed(

@@ -1,11 +1,12 @@
-"""From an inference graph to a MIL program, operation by operation.
+"""From an inference graph to a MIL program, node by node.
 
-The caller passes coremltools' MIL builder, so that this file imports no
-vendor. Tensors become (1, channels, height, width); "same" padding is written
-out as pixels; int8 activations become quantize/dequantize pairs after every
-node with the graph's own scale and int8 zero point, which is how Core ML
-states that activations are integers; int8 kernels become
-``constexpr_affine_dequantize`` of the graph's own integers and scales.
+The caller passes coremltools' MIL package, so that this file imports no
+vendor. Tensors become (batch, channels, height, width). int8 activations
+become quantize/dequantize pairs after every node with the graph's own scale
+and int8 zero point, which is how Core ML states that activations are integers;
+what runs between two pairs is float32 or float16 arithmetic on numbers of the
+grid. A graph's own "quantize" is one such pair, its "dequantize" is nothing at
+all: the float32 nodes of a mixed graph read what the pair before them gave.
 """
 
 from __future__ import annotations
@@ -15,50 +16,52 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgebuild.errors import GraphError
-from edgebuild.graph.ir import Graph, Node, Weight, same_padding
+from edgebuild.graph.ir import Graph, Node
+from edgebuild.mil.lower_ops import OPERATIONS, fused
+from edgebuild.mil.storage import Building
 
 __all__ = ["INPUT", "OUTPUT", "lower"]
 
 INPUT = "image"
 OUTPUT = "logits"
 
-#: op → order of its kernel's axes in MIL: (out, in, height, width), (out, in).
-_KERNEL_ORDER = {"conv2d": (3, 2, 0, 1), "depthwise_conv2d": (2, 3, 0, 1), "dense": (1, 0)}
-
 Namer = Callable[[str], str]
 
 
-def lower(graph: Graph, mb: Any, target: Any) -> Any:
+def lower(
+    graph: Graph, toolkit: Any, target: Any, *, half: bool, ios18: bool = False, flexible: bool = False
+) -> Any:
     """The coremltools Program of ``graph``, with float32 input and output in every precision.
 
     Args:
-        mb: ``coremltools.converters.mil.mil.Builder``.
+        toolkit: the package ``coremltools.converters.mil.mil``.
         target: the deployment target whose operation set is used.
+        half: compute in float16.
+        ios18: the target is iOS 18 or later.
+        flexible: the batch is a symbol instead of 1.
 
     Raises:
         GraphError: an op, activation or number that cannot be represented.
     """
     height, width, channels = graph.input.shape
-    half = graph.precision == "fp16"
-
     unique = _namer(INPUT, OUTPUT)
+    batch = toolkit.get_new_symbol() if flexible else 1
+    kind = np.float16 if half else np.float32
+    to = Building(graph, toolkit.Builder, toolkit.types, kind, ios18, batch, unique)
 
     def main(image: Any) -> Any:
         tensors: dict[str, Any] = {}
         for node in graph:
             sources = [tensors[name] for name in node.inputs] or [image]
             last = node is graph.output and not half
-            tensors[node.name] = _tensor(
-                mb, graph, node, sources, OUTPUT if last else unique(node.name), unique
-            )
+            tensors[node.name] = _tensor(to, node, sources, OUTPUT if last else unique(node.name))
         result = tensors[graph.output.name]
-        return mb.cast(x=result, dtype="fp32", name=OUTPUT) if half else result
+        return to.mb.cast(x=result, dtype="fp32", name=OUTPUT) if half else result
 
-    specs = [mb.TensorSpec((1, channels, height, width))]
-    program = mb.program(input_specs=specs, opset_version=target)(main)
+    specs = [to.mb.TensorSpec((batch, channels, height, width))]
+    program = to.mb.program(input_specs=specs, opset_version=target)(main)
     _name_constants(program.functions["main"].operations, unique)
     return program
 
@@ -67,7 +70,7 @@ def _name_constants(operations: Iterable[Any], unique: Namer) -> None:
     """After their reader: the builder numbers them by how many it has made in this process."""
     for operation in operations:
         for parameter, value in operation.inputs.items():
-            if getattr(value.op, "op_type", None) == "const":
+            if getattr(getattr(value, "op", None), "op_type", None) == "const":
                 value.op.name = unique(f"{operation.name}_{parameter}")
                 value.set_name(value.op.name)
 
@@ -89,95 +92,54 @@ def _namer(*taken: str) -> Namer:
     return unique
 
 
-def _tensor(mb: Any, graph: Graph, node: Node, sources: list[Any], name: str, unique: Namer) -> Any:
+def _tensor(to: Building, node: Node, sources: list[Any], name: str) -> Any:
     """``node`` whole: operation, activation, grid. The result is called ``name``."""
     x = sources[0]
-    if node.op != "input":
-        x = _operation(mb, graph, node, sources, unique(f"{name}_{node.op}"))
-    elif graph.precision == "fp16":
-        x = mb.cast(x=x, dtype="fp16", name=unique(f"{name}_half"))
-    if node.activation in ("relu", "relu6"):
-        x = getattr(mb, node.activation)(x=x, name=unique(f"{name}_{node.activation}"))
-    elif node.activation != "none":
-        raise GraphError(f"{node.name}: activation must be none, relu or relu6, found {node.activation!r}")
-    if graph.precision == "int8":
-        if node.grid is None:
-            raise GraphError(
-                f"{node.name}: an int8 graph needs a grid on every tensor; quantize the graph first"
-            )
-        grid = {"scale": np.float32(node.grid.scale), "zero_point": np.int8(node.grid.zero_point)}
-        codes = mb.quantize(input=x, output_dtype="int8", name=unique(f"{name}_codes"), **grid)
-        x = mb.dequantize(input=codes, name=unique(f"{name}_real"), **grid)
+    if node.op == "input":
+        if to.kind is np.float16:
+            x = to.mb.cast(x=x, dtype="fp16", name=to.unique(f"{name}_half"))
+    elif node.op not in ("quantize", "dequantize"):
+        operation = OPERATIONS.get(node.op)
+        if operation is None:
+            known = ", ".join((*OPERATIONS, "quantize", "dequantize"))
+            raise GraphError(f"{node.name}: Core ML export does not know op {node.op!r}; known are {known}")
+        x = operation(to, node, sources, to.unique(f"{name}_{node.op}"))
+        if node.op != "activation":
+            x = fused(to, node, x, f"{name}_{node.activation}")
+    if _on_grid(to.graph, node):
+        x = _pair(to, node, x, name)
     if x is not sources[0]:
         x.op.name = name
         x.set_name(name)
     return x
 
 
-def _operation(mb: Any, graph: Graph, node: Node, sources: list[Any], name: str) -> Any:
-    """``node`` without its activation and grid."""
-    if node.op in _KERNEL_ORDER:
-        kernel = _kernel(mb, graph, node, f"{name}_kernel")
-        bias = _numbers(node.weights["bias"], graph, node)
-        if node.op == "dense":
-            return mb.linear(x=sources[0], weight=kernel, bias=bias, name=name)
-        return mb.conv(
-            x=sources[0],
-            weight=kernel,
-            bias=bias,
-            strides=list(node.strides),
-            pad_type="custom",
-            pad=_padding(node, sources[0].shape[2:]),
-            groups=sources[0].shape[1] if node.op == "depthwise_conv2d" else 1,
-            name=name,
-        )
-    if node.op == "add":
-        return mb.add(x=sources[0], y=sources[1], name=name)
-    if node.op == "global_average_pool":
-        return mb.reduce_mean(x=sources[0], axes=[2, 3], keep_dims=False, name=name)
-    if node.op == "flatten":
-        # The graph flattens (height, width, channels), and the weights that follow are in that order.
-        last = mb.transpose(x=sources[0], perm=[0, 2, 3, 1], name=f"{name}_channels_last")
-        return mb.reshape(x=last, shape=[1, *node.shape], name=name)
-    known = ", ".join((*_KERNEL_ORDER, "add", "global_average_pool", "flatten"))
-    raise GraphError(f"{node.name}: Core ML export does not know op {node.op!r}; known are {known}")
+def _pair(to: Building, node: Node, x: Any, name: str) -> Any:
+    """``x`` moved onto the grid of ``node``: to codes and back."""
+    assert node.grid is not None
+    grid = {"scale": to.kind(node.grid.scale), "zero_point": np.int8(node.grid.zero_point)}
+    codes = to.mb.quantize(input=x, output_dtype="int8", name=to.unique(f"{name}_codes"), **grid)
+    return to.mb.dequantize(input=codes, name=to.unique(f"{name}_real"), **grid)
 
 
-def _padding(node: Node, image: tuple[int, int]) -> list[int]:
-    """Pixels above, below, left, right: TensorFlow's "same" is left to nobody's interpretation."""
-    if node.padding == "valid":
-        return [0, 0, 0, 0]
-    kernel = node.weights["kernel"].values.shape
-    rows = same_padding(image[0], kernel[0], node.strides[0])
-    columns = same_padding(image[1], kernel[1], node.strides[1])
-    return [*rows, *columns]
-
-
-def _kernel(mb: Any, graph: Graph, node: Node, name: str) -> Any:
-    """The kernel in MIL's order: a plain constant, or the graph's integers and scales, verbatim."""
-    weight, order = node.weights["kernel"], _KERNEL_ORDER[node.op]
-    if weight.values.dtype != np.int8 or weight.scale is None:
-        return np.ascontiguousarray(_numbers(weight, graph, node).transpose(order))
-    return mb.constexpr_affine_dequantize(
-        quantized_data=np.ascontiguousarray(weight.values.transpose(order)),
-        scale=weight.scale,
-        zero_point=np.int8(0),
-        axis=np.int32(order.index(weight.axis)),
-        name=name,
-    )
-
-
-def _numbers(weight: Weight, graph: Graph, node: Node) -> npt.NDArray[Any]:
-    """Real numbers in the type that the program computes in.
+def _on_grid(graph: Graph, node: Node) -> bool:
+    """Does ``node`` end on the integer grid?
 
     Raises:
-        GraphError: a number is not finite, or too large for float16.
+        GraphError: an int8 graph in which the borders of its float32 part are not marked.
     """
-    kind = np.float16 if graph.precision == "fp16" else np.float32
-    with np.errstate(over="ignore"):
-        values = weight.real().astype(kind)
-    if not np.isfinite(values).all():
+    if graph.precision != "int8":
+        return False
+    if node.grid is None and (node is graph.output or node.op == "input"):
         raise GraphError(
-            f"{node.name}: every weight must be a finite {values.dtype}, found infinity or NaN; use fp32"
+            f"{node.name}: an int8 graph needs a grid on its input and output; quantize it first"
         )
-    return values
+    if node.op in ("quantize", "dequantize", "input"):
+        return node.grid is not None
+    for name in node.inputs:
+        if (graph[name].grid is None) != (node.grid is None):
+            raise GraphError(
+                f"{node.name}: an int8 graph needs a grid on it and on {name}, or on neither, with quantize "
+                "and dequantize nodes between; quantize the graph first"
+            )
+    return node.grid is not None
