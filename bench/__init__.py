@@ -1,0 +1,1 @@
+"""Side-by-side comparisons with other tools: ``python -m bench.compression --help``."""

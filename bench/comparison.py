@@ -1,0 +1,274 @@
+"""The comparison itself: convert with every tool, judge and time every file, put ours beside each rival's.
+
+Conversions run one after another, so that their seconds can be compared.
+Judging runs in parallel. Latencies are taken alone and last, in rounds that
+visit every file of a network once, each time in a fresh process: a machine
+that slows down slows all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import combinations, groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import worker
+from bench.peers import PEERS, Peer
+from bench.rows import Judgement, Pair, Row, compare, judge, spread
+from bench.runtimes import SCRIPT, find
+from bench.targets import Agreement, Target, agree, check
+from bench.worker import REFERENCE, Done, Job, Plan
+from edgebuild.data.split import Split
+from edgebuild.errors import Finding
+from edgebuild.measure import isolated
+from edgebuild.measure.size import FileFacts, file_facts
+
+__all__ = ["Result", "Settings", "run"]
+
+#: A timed child needs seconds; this is a hang.
+TIMEOUT_S = 120.0
+#: Our file that the speed of our int8 ONNX file is held against.
+ORT_INT8, ORT_FP32 = "onnx-int8", "onnx-fp32"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared and how long it may take.
+
+    ``networks`` maps names to .keras files. ``images``, ``coreml_images`` and
+    ``reference_images`` are the numbers of test images for the runtimes, for
+    the evaluation of Core ML files and for the integer reference. A latency is
+    ``rounds`` times the median of ``runs`` calls.
+    """
+
+    data: Path
+    networks: Mapping[str, Path]
+    images: int
+    coreml_images: int
+    reference_images: int
+    rounds: int
+    runs: int
+    warmup: int
+    training_steps: int
+    parallel: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything about one network."""
+
+    network: str
+    about: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    agreements: tuple[Agreement, ...]
+    targets: tuple[Target, ...]
+
+
+@dataclass
+class _Log:
+    """What became of every job, and how it is told."""
+
+    tell: Callable[[str], None]
+    start: float = field(default_factory=time.monotonic)
+    done: dict[Job, Done] = field(default_factory=dict)
+
+    def add(self, done: Done) -> None:
+        self.done[done.job] = done
+        job, what = done.job, done.error or "done"
+        if done.error is None and "seconds" in done.facts:
+            what = f"{done.facts['seconds']:.2f} s"
+        self.say(f"{job.kind} {job.network} {job.peer}".rstrip() + f": {what}")
+
+    def say(self, text: str) -> None:
+        self.tell(f"{time.monotonic() - self.start:5.0f} s  {text}")
+
+    def ready(self, job: Job) -> bool:
+        return job in self.done and self.done[job].error is None
+
+
+def run(settings: Settings, work: Path, tell: Callable[[str], None]) -> list[Result]:
+    """Compare on every network; ``work`` is an empty folder for files, ``tell`` gets lines of progress.
+
+    Raises:
+        Finding: a network that cannot be trained or loaded at all.
+    """
+    plan, log = _plan(settings, work), _Log(tell)
+    untrained = [Job("train", name) for name, path in settings.networks.items() if not path.exists()]
+    worker.run(plan, untrained, log.add, threads=settings.parallel)
+    worker.run(plan, [Job("prepare", name) for name in settings.networks], log.add)
+    for job, done in log.done.items():
+        if done.error is not None:
+            raise Finding(f"{job.network} cannot be compared, {job.kind} failed: {done.error}")
+    worker.run(plan, [Job("freeze", name) for name in settings.networks], log.add)
+    for _, peers in groupby(PEERS, key=lambda item: item.tool):
+        chosen = tuple(peers)
+        worker.run(
+            plan, [Job("convert", name, item.id) for name in plan.networks for item in chosen], log.add
+        )
+    _judge_all(settings, plan, log)
+    return [_result(settings, plan, log, name) for name in settings.networks]
+
+
+def _plan(settings: Settings, work: Path) -> Plan:
+    images = {
+        "litert": settings.images,
+        "onnx": settings.images,
+        "coreml": min(settings.coreml_images, settings.images),
+        REFERENCE: min(settings.reference_images, settings.images),
+    }
+    paths = {name: str(path.resolve()) for name, path in settings.networks.items()}
+    return Plan(str(settings.data.resolve()), str(work.resolve()), paths, images, settings.training_steps)
+
+
+def _judge_all(settings: Settings, plan: Plan, log: _Log) -> None:
+    """Run every file on the test images: a process for each network and format, some at a time."""
+    groups: list[list[Job]] = []
+    for name in plan.networks:
+        made = [item for item in PEERS if log.ready(Job("convert", name, item.id))]
+        for kind in ("coreml", "litert", "onnx"):
+            groups.append([Job("evaluate", name, item.id) for item in made if item.format == kind])
+        if log.ready(Job("convert", name, "litert-int8")):
+            groups.append([Job("reference", name)])
+    with ThreadPoolExecutor(settings.parallel) as pool:
+        list(pool.map(lambda jobs: worker.run(plan, jobs, log.add), groups))
+
+
+def _result(settings: Settings, plan: Plan, log: _Log, name: str) -> Result:
+    folder = Path(plan.work) / name
+    labels = Split.read(settings.data / "test.npz").labels
+    float_logits = np.load(plan.predictions(name, "float"))
+    rounds, broken = _time_all(settings, folder, log, name)
+    rows = {
+        item.id: _row(
+            item, name, plan, log, rounds.get(item.id, ()), broken.get(item.id), float_logits, labels
+        )
+        for item in PEERS
+    }
+    logits = {item.id: plan.predictions(name, item.id) for item in PEERS}
+
+    def beside(ours: str, rival: str) -> Pair:
+        return compare(rows[ours], rows[rival], rounds, logits, labels)
+
+    pairs = [beside(f"{item.format}-{item.rival}", item.id) for item in PEERS if item.rival is not None]
+    agreements = _agreements(plan, log, name)
+    about = _about(plan, log, name, float_logits, labels)
+    targets = check(
+        name, list(rows.values()), pairs, agreements, beside(ORT_INT8, ORT_FP32), about["parameters"]
+    )
+    return Result(name, about, tuple(rows.values()), tuple(pairs), tuple(agreements), tuple(targets))
+
+
+def _time_all(
+    settings: Settings, folder: Path, log: _Log, name: str
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """p50 of every file in every round, microseconds, and why some could not be timed."""
+    timed = [
+        item
+        for item in PEERS
+        if find(item.format).unavailable_runtime() is None and log.ready(Job("evaluate", name, item.id))
+    ]
+    shape = Split.read(settings.data / "test.npz").images.shape[1:]
+    seen: dict[str, list[float]] = {item.id: [] for item in timed}
+    broken: dict[str, str] = {}
+    for number in range(settings.rounds):
+        for item in timed if number % 2 == 0 else reversed(timed):
+            if item.id not in broken:
+                try:
+                    seen[item.id].append(_p50(settings, folder / item.file, item.format, shape))
+                except Finding as error:
+                    broken[item.id] = " ".join(str(error).split())
+        log.say(f"time {name}: round {number + 1} of {settings.rounds}, {len(timed) - len(broken)} files")
+    return {key: values for key, values in seen.items() if key not in broken}, broken
+
+
+def _p50(settings: Settings, path: Path, format: str, shape: tuple[int, int, int]) -> float:
+    measured = isolated.run(
+        format,
+        path,
+        shape,
+        threads=1,
+        warmup=settings.warmup,
+        runs=settings.runs,
+        timeout_s=TIMEOUT_S,
+        command=SCRIPT,
+    )
+    assert measured.latency is not None  # only runtimes that exist here are timed
+    return measured.latency.p50
+
+
+def _row(
+    item: Peer,
+    name: str,
+    plan: Plan,
+    log: _Log,
+    rounds: Sequence[float],
+    broken: str | None,
+    float_logits: Any,
+    labels: Any,
+) -> Row:
+    converted, evaluated = (log.done.get(Job(kind, name, item.id)) for kind in ("convert", "evaluate"))
+    error = next((done.error for done in (converted, evaluated) if done and done.error), None)
+    facts: FileFacts | None = None
+    judgement: Judgement | None = None
+    if converted and converted.error is None:
+        facts = file_facts(Path(plan.work) / name / item.file)
+    if evaluated and evaluated.error is None:
+        try:
+            judgement = judge(np.load(plan.predictions(name, item.id)), float_logits, labels)
+        except Finding as finding:
+            error = str(finding)
+    return Row(
+        network=name,
+        id=item.id,
+        tool=item.tool,
+        format=item.format,
+        precision=item.precision,
+        is_ours=item.is_ours,
+        convert_s=round(converted.facts["seconds"], 3) if converted and facts else None,
+        size_bytes=facts.size_bytes if facts else None,
+        gzip_bytes=facts.gzip_bytes if facts else None,
+        judgement=judgement,
+        p50_us=spread(rounds) if rounds else None,
+        error=error or broken,
+        not_timed=find(item.format).unavailable_runtime(),
+    )
+
+
+def _agreements(plan: Plan, log: _Log, name: str) -> list[Agreement]:
+    """LiteRT, ONNX Runtime and the reference on our integer grid, by twos."""
+    done = log.done.get(Job("reference", name))
+    if done is None or done.error is not None:
+        return []
+    ran = [kind for kind in ("litert", "onnx") if log.ready(Job("evaluate", name, f"{kind}-int8"))]
+    files: Iterable[tuple[str, Path]] = [
+        *((kind, plan.predictions(name, f"{kind}-int8")) for kind in ran),
+        (REFERENCE, plan.predictions(name, REFERENCE)),
+    ]
+    loaded = [(kind, np.load(path)) for kind, path in files]
+    step = done.facts["step"]
+    return [
+        agree(one, other, first, second, step) for (one, first), (other, second) in combinations(loaded, 2)
+    ]
+
+
+def _about(plan: Plan, log: _Log, name: str, float_logits: Any, labels: Any) -> dict[str, Any]:
+    """What the network is: counts of the frozen graph, or Keras' own where it cannot be frozen."""
+    frozen = log.done[Job("freeze", name)]
+    seen = judge(float_logits, float_logits, labels)
+    keras_parameters = log.done[Job("prepare", name)].facts["keras_parameters"]
+    return {
+        "keras": Path(plan.networks[name]).name,
+        "parameters": frozen.facts.get("parameters", keras_parameters),
+        "macs": frozen.facts.get("macs"),
+        "images": seen.images,
+        "float_accuracy": seen.accuracy,
+        "float_accuracy_ci95": seen.accuracy_ci95,
+        "not_frozen": frozen.error,
+    }
