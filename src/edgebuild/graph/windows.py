@@ -76,7 +76,9 @@ def _patches(node: Node, image: Array, window: tuple[int, ...], fill: float = 0)
 def _conv2d(node: Node, image: Array, kernel: Array) -> Array:
     patches = _patches(node, image, kernel.shape[:2])
     columns = np.concatenate(patches, axis=-1) if len(patches) > 1 else patches[0]
-    return np.asarray(columns @ kernel.reshape(-1, kernel.shape[3]))
+    flat = kernel.reshape(-1, kernel.shape[3])
+    # One product for all images: numpy would make one for every row of every image.
+    return np.asarray((columns.reshape(-1, len(flat)) @ flat).reshape(-1, *node.shape))
 
 
 def _depthwise_conv2d(node: Node, image: Array, kernel: Array) -> Array:
