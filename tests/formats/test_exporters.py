@@ -9,7 +9,6 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
-from ai_edge_litert import schema_py_generated as tfl
 
 from edgebuild.errors import DataError
 from edgebuild.formats import litert
@@ -60,27 +59,6 @@ def test_onnx_runtime_executes_an_integer_file_without_any_float_operator(tmp_pa
     }.items() <= ops.items()
     assert not {"Conv", "FusedConv", "Gemm", "MatMul", "Add", "Relu", "Clip"} & ops.keys()
     assert ops["QuantizeLinear"] == ops["DequantizeLinear"] == 1
-
-
-def test_the_integers_in_a_tflite_file_are_those_of_the_graph(tmp_path):
-    graph = lowered(network(), "int8")
-    litert.write(graph, tmp_path / "model")
-    model = tfl.ModelT.InitFromObj(tfl.Model.GetRootAs((tmp_path / "model").read_bytes()))
-    subgraph = model.subgraphs[0]
-    operator = subgraph.operators[0]
-    kernel, bias = (subgraph.tensors[index] for index in operator.inputs[1:])
-    stem = graph["stem"].weights
-    stored = np.frombuffer(bytes(model.buffers[kernel.buffer].data), np.int8).reshape(kernel.shape)
-    np.testing.assert_array_equal(stored, stem["kernel"].values.transpose(3, 0, 1, 2))
-    np.testing.assert_array_equal(kernel.quantization.scale, stem["kernel"].scale)
-    np.testing.assert_array_equal(
-        np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int32), stem["bias"].values
-    )
-    output = subgraph.tensors[subgraph.outputs[0]].quantization
-    assert (output.scale[0], output.zeroPoint[0]) == (
-        np.float32(graph.output.grid.scale),
-        graph.output.grid.zero_point,
-    )
 
 
 def test_the_integers_in_an_onnx_file_are_those_of_the_graph_shifted_to_uint8(tmp_path):

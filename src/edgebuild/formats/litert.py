@@ -1,4 +1,4 @@
-"""LiteRT: load a .tflite file and run it with XNNPACK, LiteRT's CPU delegate."""
+"""LiteRT: write a graph as a .tflite file, run it with XNNPACK, LiteRT's CPU delegate."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import DataError
-from edgebuild.formats.tflite_schema import serialize
 from edgebuild.graph.ir import Graph
 
 __all__ = ["LiteRTSession", "load", "unavailable_runtime", "write"]
 
 Floats = npt.NDArray[np.float32]
+Stored = npt.NDArray[np.generic]
+
+#: Images computed together; more gain nothing.
+BATCH = 32
 
 
-def write(graph: Graph, path: Path) -> None:
-    """Write ``graph`` as a .tflite file: input "image" (1, h, w, c), output "logits" (1, classes).
+def write(graph: Graph, path: Path, *, flexible: bool = False) -> None:
+    """Write ``graph``: input "image" float32 (1, h, w, c), output "logits" float32 (1, classes).
 
-    The batch is 1 and can be resized. In int8 files the input and the output
-    are int8 codes; the file holds their scale and zero point.
+    ``flexible`` leaves the batch open: shape signature (-1, h, w, c). Labels and
+    the normalization of pixels lie in the file's metadata, where MediaPipe reads
+    them.
+
+    Raises:
+        GraphError: a label is more than one line.
     """
-    path.write_bytes(serialize(graph))
+    from edgebuild.formats.tflite import serialize
+
+    path.write_bytes(serialize(graph, flexible))
 
 
 def load(path: Path, threads: int) -> LiteRTSession:
@@ -49,6 +58,7 @@ class LiteRTSession:
             raise DataError(f"{path} does not exist; run dvc repro")
         self._path, self._threads = path, threads
         self._interpreter = self._open()
+        self._batches: bool | None = None  # may images be computed together? None: not tried yet
 
     def _open(self) -> Any:
         from ai_edge_litert.interpreter import Interpreter
@@ -61,18 +71,26 @@ class LiteRTSession:
         return interpreter
 
     def predict(self, images: Floats) -> Floats:
-        """Logits, float32 ``(n, classes)``; one inference per image, as on the device."""
+        """Logits, float32 ``(n, classes)``: those that one inference per image gives.
+
+        Several images are computed together, which is 2 to 20 times faster on
+        small networks, if this file gives the same bits for :data:`BATCH` of
+        the images together as one by one.
+        """
         source, target = self._ends()
         stored = _encode(images, source)
-        logits = []
-        for index in range(len(images)):
-            self._interpreter.set_tensor(source["index"], stored[index : index + 1])
-            self._interpreter.invoke()
-            logits.append(self._interpreter.get_tensor(target["index"]))
-        return _decode(np.concatenate(logits), target)
+        first, rest = stored[:BATCH], stored[BATCH:]
+        parts = [self._run(first, 1)]
+        if len(rest) and self._batches is None:
+            self._batches = self._equals(first, parts[0])
+        if len(rest):
+            parts.append(self._run(rest, BATCH if self._batches else 1))
+        self._resize(1)
+        return _decode(np.concatenate(parts), target)
 
     def bind(self, image: Floats) -> Callable[[], object]:
         """A call that copies ``image`` in, executes it, and copies the result out."""
+        self._resize(len(image))
         source, target = self._ends()
         stored = _encode(image, source)
         interpreter = self._interpreter
@@ -84,18 +102,46 @@ class LiteRTSession:
 
         return call
 
+    def _equals(self, stored: Stored, expected: Stored) -> bool:
+        """Does the whole of ``stored`` at once give the bits ``expected``?"""
+        try:
+            return np.array_equal(self._run(stored, len(stored)), expected)
+        except (RuntimeError, ValueError):  # an operator of this file insists on a batch of 1
+            self._interpreter = self._open()
+            return False
+
+    def _run(self, stored: Stored, size: int) -> Stored:
+        """What the file gives for ``stored``, ``size`` of them at once; zeros fill up the last batch."""
+        self._resize(size)
+        (source, target), interpreter = self._ends(), self._interpreter
+        found = []
+        for start in range(0, len(stored), size):
+            batch = stored[start : start + size]
+            if len(batch) < size:
+                batch = np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
+            interpreter.set_tensor(source["index"], batch)
+            interpreter.invoke()
+            found.append(interpreter.get_tensor(target["index"]))
+        return np.concatenate(found)[: len(stored)]
+
+    def _resize(self, size: int) -> None:
+        source = self._ends()[0]
+        if source["shape"][0] != size:
+            self._interpreter.resize_tensor_input(source["index"], [size, *source["shape"][1:]])
+            self._interpreter.allocate_tensors()
+
     def _ends(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
 
 
-def _encode(images: Floats, tensor: dict[str, Any]) -> npt.NDArray[np.generic]:
+def _encode(images: Floats, tensor: dict[str, Any]) -> Stored:
     if tensor["dtype"] is np.float32:
         return np.ascontiguousarray(images, np.float32)
     scale, zero_point = tensor["quantization"]
     return np.asarray(np.clip(np.rint(images / np.float32(scale)) + zero_point, -128, 127), np.int8)
 
 
-def _decode(values: npt.NDArray[np.generic], tensor: dict[str, Any]) -> Floats:
+def _decode(values: Stored, tensor: dict[str, Any]) -> Floats:
     if tensor["dtype"] is np.float32:
         return values.astype(np.float32)
     scale, zero_point = tensor["quantization"]
