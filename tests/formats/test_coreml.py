@@ -341,6 +341,32 @@ def test_file_says_what_it_is(packages: dict[str, Path]) -> None:
         assert types["logits"] == mil.TensorType("float32", (1, 3))
 
 
+def test_an_application_reads_from_the_file_how_to_feed_it_and_what_comes_out(tmp_path: Path) -> None:
+    graph = dataclasses.replace(small_graph("fp32"), pixel_scale=1 / 127.5)
+    coreml.write(graph, tmp_path / "model.mlpackage")
+    description = described(tmp_path / "model.mlpackage")
+    assert description.input[0].shortDescription == (
+        "Pixels times 0.00784313725, planes in the order batch, channel (2 channels), row, column"
+    )
+    assert description.output[0].shortDescription == "Logits in the order of the metadata's 'classes'"
+    assert list(description.input[0].type.multiArrayType.shape) == [1, 2, 11, 10]
+    assert not description.input[0].type.multiArrayType.WhichOneof("ShapeFlexibility")
+    assert not description.metadata.author
+    assert not description.metadata.license
+
+
+def test_a_free_batch_is_a_range_of_the_first_axis_only(tmp_path: Path) -> None:
+    coreml.write(small_graph("int8"), tmp_path / "model.mlpackage", flexible=True)
+    kind = described(tmp_path / "model.mlpackage").input[0].type.multiArrayType
+    ranges = [(item.lowerBound, item.upperBound) for item in kind.shapeRange.sizeRanges]
+    assert ranges == [(1, coreml.LARGEST_BATCH), (2, 2), (11, 11), (10, 10)]
+    assert list(kind.shape) == [1, 2, 11, 10]
+
+
+def described(path: Path) -> Any:
+    return proto.model_pb2().Model.FromString(package.read(path)[0]).description
+
+
 _WRITE = """
 import sys
 from pathlib import Path
@@ -411,6 +437,8 @@ def test_refused_graph_leaves_the_old_package_alone(tmp_path: Path) -> None:
         ("fp16", {"weights": {"kernel": Weight(np.full((16, 3), 1e6, np.float32)),
                               "bias": Weight(np.zeros(3, np.float32))}},
          "scores: every weight must be a finite float16"),
+        ("fp32", {"op": "crop", "inputs": ("1valid",), "shape": (1, 1, 16), "weights": {}},
+         "scores: one number per class is required as output, found \\(1, 1, 16\\); flatten it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_represented_is_refused_by_name(

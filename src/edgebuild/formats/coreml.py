@@ -3,7 +3,8 @@
 The program is saved with an empty pass pipeline: coremltools' type inference,
 validation and writer are used, and what is stored is what :mod:`edgebuild.mil.lower`
 built, so the integers of the grid reach the file untouched (the default passes
-move zero points and drop quantize/dequantize pairs). :mod:`edgebuild.mil.compact`
+move zero points and drop quantize/dequantize pairs). The writer itself makes
+one change: x · sigmoid(x) becomes Core ML's silu. :mod:`edgebuild.mil.compact`
 then takes out what the saved program repeats.
 """
 

@@ -16,6 +16,7 @@ No operation is changed, moved or dropped, and no number.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -67,7 +68,7 @@ class _WeightFile:
     def add(self, source: bytes, offset: int) -> int:
         """Copy the constant whose metadata lie at ``offset`` of ``source``; the offset of its copy."""
         metadata, data = source[offset : offset + _ALIGNMENT], _data(source, offset)
-        key = metadata[:_START] + metadata[_START + 8 :] + data
+        key = hashlib.sha256(metadata[:_START] + metadata[_START + 8 :] + data).digest()
         if key not in self.places:
             self.parts += bytes(-len(self.parts) % _ALIGNMENT)
             self.places[key] = place = len(self.parts)

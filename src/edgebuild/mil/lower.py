@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgebuild.errors import GraphError
-from edgebuild.graph.ir import Graph, Node
+from edgebuild.graph.ir import Graph, Grid, Node
 from edgebuild.mil.lower_ops import OPERATIONS, fused
 from edgebuild.mil.storage import Building
 
@@ -45,6 +45,10 @@ def lower(
     Raises:
         GraphError: an op, activation or number that cannot be represented.
     """
+    if len(graph.output.shape) != 1:
+        raise GraphError(
+            f"{graph.output.name}: one number per class is required as output, found {graph.output.shape}; flatten it"
+        )
     height, width, channels = graph.input.shape
     unique = _namer(INPUT, OUTPUT)
     batch = toolkit.get_new_symbol() if flexible else 1
@@ -94,10 +98,12 @@ def _namer(*taken: str) -> Namer:
 
 def _tensor(to: Building, node: Node, sources: list[Any], name: str) -> Any:
     """``node`` whole: operation, activation, grid. The result is called ``name``."""
-    x = sources[0]
+    x, grid = sources[0], _grid(to.graph, node)
     if node.op == "input":
         if to.kind is np.float16:
             x = to.mb.cast(x=x, dtype="fp16", name=to.unique(f"{name}_half"))
+    elif node.op == "average_pool" and grid is not None and grid == to.graph[node.inputs[0]].grid:
+        return _renamed(_mean_of_codes(to, node, x, name, grid), name)
     elif node.op not in ("quantize", "dequantize"):
         operation = OPERATIONS.get(node.op)
         if operation is None:
@@ -106,40 +112,70 @@ def _tensor(to: Building, node: Node, sources: list[Any], name: str) -> Any:
         x = operation(to, node, sources, to.unique(f"{name}_{node.op}"))
         if node.op != "activation":
             x = fused(to, node, x, f"{name}_{node.activation}")
-    if _on_grid(to.graph, node):
-        x = _pair(to, node, x, name)
-    if x is not sources[0]:
-        x.op.name = name
-        x.set_name(name)
+    if grid is not None:
+        x = _dequantized(to, _quantized(to, x, grid, name), grid, f"{name}_real")
+    return x if x is sources[0] else _renamed(x, name)
+
+
+def _renamed(x: Any, name: str) -> Any:
+    x.op.name = name
+    x.set_name(name)
     return x
 
 
-def _pair(to: Building, node: Node, x: Any, name: str) -> Any:
-    """``x`` moved onto the grid of ``node``: to codes and back."""
-    assert node.grid is not None
-    grid = {"scale": to.kind(node.grid.scale), "zero_point": np.int8(node.grid.zero_point)}
-    codes = to.mb.quantize(input=x, output_dtype="int8", name=to.unique(f"{name}_codes"), **grid)
-    return to.mb.dequantize(input=codes, name=to.unique(f"{name}_real"), **grid)
+def _mean_of_codes(to: Building, node: Node, x: Any, name: str, grid: Grid) -> Any:
+    """An average pooling that keeps its grid, computed in steps of the grid.
+
+    Every second mean of two codes lies exactly between two codes. In steps it
+    still does after division, and goes to the even one, as in the reference;
+    scaled to real numbers, rounding would decide.
+    """
+    steps = Grid(1.0, grid.zero_point)
+    counted = _dequantized(to, x.op.inputs["input"], steps, f"{name}_steps")
+    mean = OPERATIONS[node.op](to, node, [counted], to.unique(f"{name}_{node.op}"))
+    return _dequantized(to, _quantized(to, mean, steps, name), grid, f"{name}_real")
 
 
-def _on_grid(graph: Graph, node: Node) -> bool:
-    """Does ``node`` end on the integer grid?
+def _quantized(to: Building, x: Any, grid: Grid, name: str) -> Any:
+    """The int8 codes of ``x``."""
+    return to.mb.quantize(input=x, output_dtype="int8", name=to.unique(f"{name}_codes"), **_numbers(to, grid))
+
+
+def _dequantized(to: Building, codes: Any, grid: Grid, name: str) -> Any:
+    """The real numbers that int8 ``codes`` stand for."""
+    return to.mb.dequantize(input=codes, name=to.unique(name), **_numbers(to, grid))
+
+
+def _numbers(to: Building, grid: Grid) -> dict[str, Any]:
+    """``grid`` as parameters.
+
+    Raises:
+        GraphError: float16 has no such scale.
+    """
+    scale = to.kind(grid.scale)
+    if scale == 0:
+        raise GraphError(f"float16 has no grid of scale {grid.scale:.2g}; compute in float32")
+    return {"scale": scale, "zero_point": np.int8(grid.zero_point)}
+
+
+def _grid(graph: Graph, node: Node) -> Grid | None:
+    """The grid that ``node`` ends on; None where it stays in floating point.
 
     Raises:
         GraphError: an int8 graph in which the borders of its float32 part are not marked.
     """
     if graph.precision != "int8":
-        return False
+        return None
     if node.grid is None and (node is graph.output or node.op == "input"):
         raise GraphError(
             f"{node.name}: an int8 graph needs a grid on its input and output; quantize it first"
         )
     if node.op in ("quantize", "dequantize", "input"):
-        return node.grid is not None
+        return node.grid
     for name in node.inputs:
         if (graph[name].grid is None) != (node.grid is None):
             raise GraphError(
                 f"{node.name}: an int8 graph needs a grid on it and on {name}, or on neither, with quantize "
                 "and dequantize nodes between; quantize the graph first"
             )
-    return node.grid is not None
+    return node.grid

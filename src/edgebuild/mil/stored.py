@@ -42,14 +42,15 @@ def read_back(function: Function) -> Stored:
         GraphError: a kernel that :mod:`edgebuild.mil.storage` does not write.
     """
     makers = {name: operation for operation in function.operations for name, _ in operation.outputs}
-    kernels, biases, forms, grids = [], [], [], []
+    kernels, biases, forms, grids, seen = [], [], [], [], []
     for operation in function.operations:
         if operation.type in ("conv", "linear"):
             form, weight = _kernel(operation, makers)
             forms.append(form)
             kernels.append(weight)
             biases.append(_array(operation, "bias", makers))
-        elif operation.type == "quantize":
+        elif operation.type == "dequantize" and (read := operation.inputs["input"]) not in seen:
+            seen.append(read)  # a pooling reads the same codes once more, in steps
             scale, zero_point = (_array(operation, key, makers) for key in ("scale", "zero_point"))
             grids.append(Grid(float(np.float32(scale)), int(np.int8(zero_point))))
     return Stored(tuple(kernels), tuple(biases), tuple(forms), tuple(grids))
