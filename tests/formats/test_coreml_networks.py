@@ -95,14 +95,13 @@ def test_a_float32_node_among_int8_ones_is_computed_in_float32(tmp_path: Path, n
     assert inventory["quantize"] == sum(node.grid is not None for node in graph)
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_means_that_lie_between_two_codes_go_to_the_even_one(tmp_path: Path, half: bool) -> None:
+def test_means_that_lie_between_two_codes_go_to_the_even_one(tmp_path: Path) -> None:
     make = Maker(0, (6, 6, 3))
     make.add("means", "average_pool", "image", (6, 6, 3), window=(1, 2), padding="same")
     make.add("last", "flatten", "means", (108,))
     graph = lowered(make.graph(), "int8")
     x = images(graph, 64)
-    assert np.array_equal(predicted(graph, tmp_path / "model.mlpackage", x, half=half), run(graph, x))
+    assert np.array_equal(predicted(graph, tmp_path / "model.mlpackage", x), run(graph, x))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
