@@ -61,21 +61,6 @@ def test_onnx_runtime_executes_an_integer_file_without_any_float_operator(tmp_pa
     assert ops["QuantizeLinear"] == ops["DequantizeLinear"] == 1
 
 
-def test_the_integers_in_an_onnx_file_are_those_of_the_graph_shifted_to_uint8(tmp_path):
-    graph = lowered(network(), "int8")
-    onnx_format.write(graph, tmp_path / "model")
-    stored = {
-        item.name: onnx.numpy_helper.to_array(item)
-        for item in onnx.load(tmp_path / "model").graph.initializer
-    }
-    kernel = graph["depth"].weights["kernel"]
-    np.testing.assert_array_equal(
-        stored["depth.kernel"].astype(int) - 128, kernel.values.astype(int).transpose(2, 3, 0, 1)
-    )
-    np.testing.assert_array_equal(stored["depth.kernel.scale"], kernel.scale)
-    assert stored["depth.zero_point"] == graph["depth"].grid.zero_point + 128
-
-
 def test_saturated_products_are_summed_exactly(tmp_path):
     """Codes at both ends of their range: where x86 kernels for uint8 × int8 without VNNI overflow 16 bits."""
     graph = network(channels=8)
