@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edgebuild.compress.bias import correct_bias
 from edgebuild.compress.quantize import to_int8, to_w4, to_w8
 from edgebuild.compress.ranges import observe
 from edgebuild.compress.sensitivity import fall_back, sensitivities
@@ -66,25 +67,27 @@ def test_divergence_is_never_negative():
     assert all(row.divergence >= -1e-9 for row in sensitivities(graph, to_w4(graph), images(graph)))
 
 
+def lowering(graph: Graph, grids: dict[str, Grid]):
+    return lambda names: to_int8(graph, grids, names)
+
+
 def test_nothing_stays_in_float_when_the_budget_is_met():
     graph = network()
-    integer, names = fall_back(graph, observed(graph), images(graph), 1.0)
+    integer, names = fall_back(graph, lowering(graph, observed(graph)), images(graph), 1.0)
     assert names == ()
     assert all(node.grid is not None for node in integer)
 
 
-def test_only_the_sensitive_layer_stays_in_float():
-    graph = network()
-    batch = images(graph)
-    grids = observed(graph)
+def test_layers_stay_in_float_from_the_most_sensitive_on():
+    graph = NETWORKS["mobile"]()
+    batch, grids = images(graph), observed(graph)
+    order = [row.node for row in sensitivities(graph, to_int8(graph, grids), batch)]
+    third = order[2]
     mixed, names = fall_back(
-        graph, grids, batch, 0.0, lambda lowered: float(lowered["depth"].grid is not None)
+        graph, lowering(graph, grids), batch, 0.0, lambda lowered: float(lowered[third].grid is not None)
     )
-    assert names[-1] == "depth"
-    assert mixed["depth"].grid is None
-    assert [node.name for node in mixed if node.weights and node.grid is None] == sorted(
-        names, key=[node.name for node in mixed].index
-    )
+    assert names == tuple(order[:3])
+    assert {node.name for node in mixed if node.weights and node.grid is None} == set(names)
 
 
 def test_the_budget_is_kept_on_the_images_given():
@@ -93,7 +96,7 @@ def test_the_budget_is_kept_on_the_images_given():
     truth = run(graph, batch).argmax(axis=1)
     grids = {name: Grid(grid.scale * 3, grid.zero_point // 3) for name, grid in observed(graph).items()}
     lost = float((run(to_int8(graph, grids), batch).argmax(axis=1) != truth).mean())
-    mixed, names = fall_back(graph, grids, batch, lost * 0.9)
+    mixed, names = fall_back(graph, lowering(graph, grids), batch, lost * 0.9)
     assert names
     assert (run(mixed, batch).argmax(axis=1) != truth).mean() <= lost * 0.9
 
@@ -101,14 +104,28 @@ def test_the_budget_is_kept_on_the_images_given():
 def test_a_budget_that_nothing_can_meet_is_a_finding():
     graph = network()
     with pytest.raises(Finding, match="loses 100.00% even with all 4 layers in float32"):
-        fall_back(graph, observed(graph), images(graph), 0.5, lambda _: 1.0)
+        fall_back(graph, lowering(graph, observed(graph)), images(graph), 0.5, lambda _: 1.0)
+
+
+def test_biases_may_be_corrected_for_what_stays_in_float():
+    graph = network()
+    batch, grids = images(graph), coarse(graph, "depth")
+
+    def lower(names):
+        return to_int8(correct_bias(graph, to_int8(graph, grids, names), batch), grids, names)
+
+    mixed, names = fall_back(
+        graph, lower, batch, 0.0, lambda lowered: float(lowered["depth"].grid is not None)
+    )
+    assert "depth" in names
+    np.testing.assert_allclose(
+        mixed["stem"].weights["bias"].real(), graph["stem"].weights["bias"].values, atol=0.01
+    )
 
 
 def test_float_layers_compute_in_float():
     graph = network()
-    batch = images(graph)
-    grids = observed(graph)
-    mixed = to_int8(graph, grids, ["stem"])
-    found = activations(mixed, batch)
+    batch, grids = images(graph), observed(graph)
+    found = activations(to_int8(graph, grids, ["stem"]), batch)
     pixels = real(codes(batch, grids["image"]), grids["image"])
     np.testing.assert_array_equal(found["stem"], activations(graph, pixels)["stem"])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.compress.quantize import to_int8
 from edgebuild.errors import Finding
 from edgebuild.graph import floats
 from edgebuild.graph.codes import codes, real
-from edgebuild.graph.ir import Graph, Grid, Node
+from edgebuild.graph.ir import Graph, Node
 from edgebuild.graph.run import activations, chunks, run
 
 __all__ = ["Sensitivity", "fall_back", "sensitivities"]
@@ -67,7 +66,7 @@ def sensitivities(graph: Graph, lowered: Graph, images: Floats) -> list[Sensitiv
 
 def fall_back(
     graph: Graph,
-    grids: Mapping[str, Grid],
+    lower: Callable[[Collection[str]], Graph],
     images: Floats,
     budget: float,
     drop: Callable[[Graph], float] | None = None,
@@ -79,27 +78,27 @@ def fall_back(
 
     Args:
         graph: fp32.
-        grids: as of :func:`edgebuild.compress.ranges.observe`.
+        lower: gives the int8 graph in which the named layers stay in float32, such as
+            ``lambda names: to_int8(graph, grids, names)``; with bias correction it corrects anew.
         images: real calibration images, float32 ``(n, h, w, c)``.
         budget: the largest drop allowed, in the unit of ``drop``.
-        drop: what a graph loses; by default the share of ``images`` whose class is not that of float32.
+        drop: what a graph loses; by default the share of ``images`` whose class is not that of ``graph``.
 
     Raises:
         Finding: the budget is exceeded even with every layer in float32.
     """
-    integer = to_int8(graph, grids)
     truth = run(graph, images).argmax(axis=1)
 
     def disagreement(lowered: Graph) -> float:
         return float((run(lowered, images).argmax(axis=1) != truth).mean())
 
     measure = drop or disagreement
-    lost = measure(integer)
-    if lost <= budget:
+    integer = lower(())
+    if measure(integer) <= budget:
         return integer, ()
     order = [row.node for row in sensitivities(graph, integer, images)]
     for count in range(1, len(order) + 1):
-        mixed = to_int8(graph, grids, order[:count])
+        mixed = lower(order[:count])
         lost = measure(mixed)
         if lost <= budget:
             return mixed, tuple(order[:count])
