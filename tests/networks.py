@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.compress.quantize import to_fp16, to_int8, to_w8
+from edgebuild.compress.quantize import to_fp16, to_int8, to_w4, to_w8
 from edgebuild.compress.ranges import observe
 from edgebuild.graph.ir import CHANNEL_AXIS, Graph, Node, Weight
 
@@ -154,7 +154,7 @@ def lowered(graph: Graph, precision: str) -> Graph:
         return graph
     if precision == "int8":
         return to_int8(graph, observe(graph, images(graph), ranges="minmax", percentile=99.9))
-    return {"fp16": to_fp16, "w8": to_w8}[precision](graph)
+    return {"fp16": to_fp16, "w8": to_w8, "w4": to_w4}[precision](graph)
 
 
 def with_float(integer: Graph, graph: Graph, name: str) -> Graph:
