@@ -34,7 +34,7 @@ lock: .venv/dev ## resolve the requirements anew
 	@$(LOCK) --quiet --upgrade pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 
 clean: ## remove the environment and everything that was built, except DVC's cache
-	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/parity metrics/latency
+	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/parity metrics/latency metrics/sensitivity.csv
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10

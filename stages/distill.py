@@ -8,10 +8,10 @@ import numpy as np
 
 from edgebuild.compress.distill import guide_of
 from edgebuild.compress.features import feature_trainee
+from edgebuild.compress.teacher import open_teacher
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.formats import keras as keras_format
-from edgebuild.compress.teacher import open_teacher
 from edgebuild.train import backend
 from edgebuild.train.history import History
 from edgebuild.train.loop import Trainee, fit, keras_trainee

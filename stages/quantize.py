@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edgebuild.compress.quantize import to_fp16, to_int8, to_w8
+from edgebuild.compress.bias import correct_bias
+from edgebuild.compress.distill import read_logits
+from edgebuild.compress.equalize import equalize
+from edgebuild.compress.finetune import simulation_trainee
+from edgebuild.compress.quantize import to_fp16, to_int8, to_w4, to_w8
 from edgebuild.compress.ranges import observe
+from edgebuild.compress.sensitivity import Sensitivity, fall_back, sensitivities
+from edgebuild.compress.simulate import simulated
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.graph import file
+from edgebuild.graph.ir import Graph
 from edgebuild.graph.run import run
 from edgebuild.measure.accuracy import agreement
+from edgebuild.train import backend
+from edgebuild.train.history import History
+from edgebuild.train.loop import fit
+from edgebuild.train.losses import distillation
 
 if TYPE_CHECKING:
     from edgebuild.build.stage import Stage
 
 
 def main(stage: Stage) -> None:
-    """pruned graph, calibration → the same network as fp16, w8 and int8 graph."""
+    """pruned graph, calibration, train → the same network as fp16, w8, w4 and int8 graph."""
     params = stage.params.quantize
     calibration = Split.read(stage.dep("data/calibration.npz"))
     if params.samples > len(calibration):
@@ -27,12 +40,46 @@ def main(stage: Stage) -> None:
         )
     images = calibration.real()[: params.samples]
     graph = file.read(stage.dep("models/graphs/pruned-fp32.safetensors"))
-    grids = observe(graph, images, ranges=params.ranges, percentile=params.percentile)
-    graphs = [to_fp16(graph), to_w8(graph), to_int8(graph, grids)]
-    for lowered in graphs:
+    source = equalize(graph) if params.equalize else graph
+    grids = observe(source, images, ranges=params.ranges, percentile=params.percentile)
+    source = _tuned(stage, source, stage.params.finetune.int8, bits=8, grids=grids)
+    if params.correct_bias:
+        source = correct_bias(source, to_int8(source, grids), images)
+    integer, in_float = fall_back(source, grids, images, params.budget)
+    four_bits = _tuned(stage, graph, stage.params.finetune.w4, bits=4, grids=None)
+    for lowered in (to_fp16(graph), to_w8(graph), to_w4(four_bits), integer):
         file.write(lowered, stage.out(f"models/graphs/pruned-{lowered.precision}.safetensors"))
-    same = agreement(run(graphs[-1], images), run(graph, images))
-    stage.metrics({"calibration_agreement": same})
+    rows = sensitivities(source, to_int8(source, grids), images)
+    _write(rows, in_float, stage.out("metrics/sensitivity.csv"))
+    same = agreement(run(integer, images), run(graph, images))
+    stage.metrics({"calibration_agreement": same, "layers_in_float": len(in_float)})
     stage.say(
-        f"{len(grids)} tensors on the int8 grid from {len(images)} images, {same:.1%} of their labels kept"
+        f"{len(grids)} tensors on the int8 grid from {len(images)} images, {same:.1%} of their labels kept, "
+        f"{'in float: ' + ', '.join(in_float) if in_float else f'most sensitive: {rows[0].node}'}"
     )
+
+
+def _tuned(stage: Stage, graph: Graph, recipe: Any, *, bits: int, grids: Any) -> Graph:
+    """``graph``, trained on as the integers that it will be; as it is where the recipe has no epochs."""
+    if recipe.epochs == 0:
+        return graph
+    seed = stage.params.seed
+    train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
+    tf, keras = backend.load(seed, stage.params.threads)
+    simulation = simulated(tf, graph, bits=bits, grids=grids)
+    loss = distillation(recipe.temperature, recipe.alpha)
+    trainee = simulation_trainee(tf, simulation, train.scale, loss)
+    epochs = History(lambda values, step: None, stage.progress)
+    guide = read_logits(stage.dep("data/teacher-logits.npy"))
+    fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=epochs.add, guide=guide)
+    stage.say(f"{bits} bits, fine-tuned: {epochs.last}")
+    return simulation.graph()
+
+
+def _write(rows: list[Sensitivity], in_float: tuple[str, ...], path: Path) -> None:
+    with path.open("w", newline="") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(["node", "op", "disagreement", "divergence", "in_float"])
+        for row in rows:
+            numbers = (f"{row.disagreement:.6g}", f"{row.divergence:.6g}", int(row.node in in_float))
+            writer.writerow([row.node, row.op, *numbers])

@@ -86,11 +86,20 @@ class Distill:
 
 @dataclass(frozen=True)
 class Prune:
-    """Magnitude pruning on the polynomial schedule, with fine-tuning."""
+    """Removing channels or weights from the student, with further training."""
 
-    sparsity: Annotated[float, Range(0.0, 1.0, open_high=True)]  #: share of zeros per kernel at the end
-    ramp: Fraction  #: share of the steps over which sparsity rises; the rest recovers
-    frequency: Count  #: optimizer steps between two mask updates
+    method: Literal["structured", "unstructured"]
+    keep: Annotated[float, Range(0.0, 1.0, open_low=True)]  #: structured: share of the cost that stays
+    cost: Literal[
+        "macs", "latency"
+    ]  #: structured: counted, or LiteRT's time on this machine (not repeatable)
+    importance: Literal["taylor", "magnitude"]  #: structured: what a channel is judged by
+    multiple: Annotated[int, Range(1, 64)]  #: structured: channel counts that kernels like
+    rounds: Annotated[int, Range(1, 20)]  #: structured: cuts, with ``epochs`` of training after each
+    scheme: Literal["layer", "global", "two_four"]  #: unstructured: where the zeros are
+    sparsity: Annotated[float, Range(0.0, 1.0, open_high=True)]  #: unstructured: share of zeros at the end
+    ramp: Fraction  #: unstructured: share of the steps over which sparsity rises; the rest recovers
+    frequency: Count  #: unstructured: optimizer steps between two mask updates
     temperature: Temperature
     alpha: Fraction
     epochs: Count
@@ -106,8 +115,41 @@ class Quantize:
     """How the integer grid is found."""
 
     samples: Count  #: calibration images used, the first ones of the split
-    ranges: Literal["minmax", "percentile"]
+    ranges: Literal["minmax", "percentile", "mse"]
     percentile: Annotated[float, Range(50.0, 100.0, open_low=True)]  #: used where ranges is "percentile"
+    equalize: bool  #: move weight ranges between layers until they are alike (int8)
+    correct_bias: bool  #: put the mean error of each channel into its bias (int8)
+    budget: Fraction  #: share of calibration labels that int8 may change; beyond it layers stay in float32
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Further training as the quantized network, on labels and the teacher's kept logits."""
+
+    epochs: Size  #: 0 leaves the weights as they are
+    temperature: Temperature
+    alpha: Fraction
+    batch_size: Count
+    learning_rate: Rate
+    weight_decay: Fraction
+
+    @property
+    def shift(self) -> int:
+        """Nothing is augmented: the logits that were kept are those of the images as they are."""
+        return 0
+
+    @property
+    def flip(self) -> bool:
+        """As ``shift``."""
+        return False
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Quantization-aware fine-tuning, per precision."""
+
+    int8: Tuning
+    w4: Tuning
 
 
 @dataclass(frozen=True)
@@ -159,6 +201,7 @@ class Params:
     distill: Distill
     prune: Prune
     quantize: Quantize
+    finetune: Finetune
     export: Export
     variants: Mapping[str, VariantParams]
     benchmark: Benchmark
@@ -173,6 +216,7 @@ def read(path: Path) -> Params:
     params, problems = build(Params, read_yaml(path))
     if params is not None:
         problems += _check_variants(params.variants)
+        problems += _check_prune(params.prune)
         if not params.project.strip():
             problems.append("project: '' cannot name an experiment; write a name")
     if params is None or problems:
@@ -198,3 +242,12 @@ def _check_variants(variants: Mapping[str, VariantParams]) -> list[str]:
                 f"the quantize stage works on that one; write fp32, or model: pruned"
             )
     return problems
+
+
+def _check_prune(prune: Prune) -> list[str]:
+    if prune.method == "unstructured" and prune.scheme == "two_four" and prune.sparsity > 0.5:
+        return [
+            f"prune.sparsity: {prune.sparsity} is out of range; two_four leaves at least two of four weights, "
+            f"so at most 0.5 can go"
+        ]
+    return []

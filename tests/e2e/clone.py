@@ -100,6 +100,7 @@ def shrink(params: dict[str, Any]) -> None:
     params["distill"] |= {"epochs": 3}
     params["prune"] |= {"epochs": 2}
     params["quantize"] |= {"samples": 40}
+    params["finetune"]["w4"] |= {"epochs": 1}
     params["variants"] = {name: params["variants"][name] for name in VARIANTS}
     for runtime in params["benchmark"].values():
         runtime |= {"warmup": 2, "runs": 20}

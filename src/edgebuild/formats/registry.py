@@ -48,8 +48,8 @@ class Format(Protocol):
 class GraphFormat(Format, Protocol):
     """A format that a graph can be written in: all but Keras."""
 
-    def write(self, graph: Graph, path: Path) -> None:
-        """Write ``graph`` to ``path``; equal graphs give equal bytes."""
+    def write(self, graph: Graph, path: Path, *, flexible: bool = False) -> None:
+        """Write ``graph`` to ``path``, for one image or, ``flexible``, for any number; equal graphs give equal bytes."""
 
 
 def open_format(name: str) -> Format:
