@@ -36,6 +36,11 @@ def one_by_one(session: litert.LiteRTSession, batch: np.ndarray) -> np.ndarray:
     return np.concatenate([session.predict(batch[index : index + 1]) for index in range(len(batch))])
 
 
+def delegated(session: litert.LiteRTSession) -> int:
+    """In how many pieces XNNPACK executes the file: 1 if it executes all of it."""
+    return Counter(item["op_name"] for item in session._interpreter._get_ops_details())["DELEGATE"]
+
+
 @pytest.mark.parametrize("precision", FLOATS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_float_files_compute_every_op(tmp_path, name, precision):
@@ -75,7 +80,8 @@ def test_weights_and_scales_in_the_file_are_those_of_the_graph(tmp_path, name, p
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         for key, weight in theirs.items():
-            np.testing.assert_array_equal(ours[key].values, weight.values, strict=True)
+            values = ours[key].values.reshape(weight.values.shape)
+            np.testing.assert_array_equal(values, weight.values, strict=True)
             assert ours[key].bits == weight.bits
             assert (ours[key].scale is None) == (weight.scale is None)
             if weight.scale is not None:
@@ -174,11 +180,28 @@ def test_integer_functions_are_at_most_a_step_from_the_reference_on_every_code(
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "w8", "int8"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_xnnpack_executes_the_whole_file(tmp_path, name, precision):
-    """Integer softmax has no kernel there; a pooling of single pixels is not delegated in float."""
+    """All of it in one piece; integer softmax, the end of one of them, has no kernel there."""
     session = written(lowered(NETWORKS[name](), precision), tmp_path / "model")
-    parts = Counter(item["op_name"] for item in session._interpreter._get_ops_details())["DELEGATE"]
-    alone = (precision, name) == ("int8", "gated") or (precision != "int8" and name == "branches")
-    assert parts == (2 if alone else 1)
+    pieces = delegated(session)
+    assert pieces == (2 if (precision, name) == ("int8", "gated") else 1)
+
+
+def test_xnnpack_executes_dense_and_pointwise_kernels_of_four_bits(tmp_path):
+    graph = network()
+    nodes = tuple(node for node in graph if node.name != "stem")
+    first = replace(nodes[1], inputs=("image",))
+    image = replace(graph.input, shape=graph["stem"].shape)
+    nodes = (
+        image,
+        first,
+        *(replace(node, inputs=("image", "point")) if node.name == "join" else node for node in nodes[2:]),
+    )
+    graph = lowered(replace(graph, nodes=nodes), "w4")
+    assert [weight["kernel"].bits for weight in weights(graph)] == [8, 4, 4]
+    session = written(graph, tmp_path / "model")
+    assert delegated(session) == 1
+    ops = Counter(item["op_name"] for item in session._interpreter._get_ops_details())
+    assert (ops["BATCH_MATMUL"], ops["CONV_2D"], ops["FULLY_CONNECTED"]) == (2, 0, 0)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -16,6 +16,7 @@ Op = tfl.BuiltinOperator
 
 #: operator → how its kernel becomes the graph's again, and which axis then has the channels
 LAYOUTS = {
+    Op.BATCH_MATMUL: ((0, 1), 1),
     Op.CONV_2D: ((1, 2, 3, 0), 3),
     Op.DEPTHWISE_CONV_2D: ((1, 2, 3, 0), 2),
     Op.FULLY_CONNECTED: ((1, 0), 1),
@@ -45,7 +46,8 @@ def operators(model: Any) -> list[tuple[int, Any]]:
 def read_back(path: Path) -> list[dict[str, Weight]]:
     """Kernel and bias of every weighted operator, in order, in the graph's layout; DEQUANTIZE is looked through.
 
-    Means that are written as convolutions with ones are left out: their kernel has one scale for all.
+    A 1×1 kernel that is written as a matrix comes back as (in, out).
+    Poolings that are written as convolutions with ones are left out.
     """
     model = parse(path)
     tensors = model.subgraphs[0].tensors
@@ -55,13 +57,16 @@ def read_back(path: Path) -> list[dict[str, Weight]]:
         if code == Op.DEQUANTIZE
     }
     found = []
-    for code, operator in operators(model):
+    listed = operators(model)
+    for place, (code, operator) in enumerate(listed):
         if code not in LAYOUTS:
             continue
         order, axis = LAYOUTS[code]
-        kernel, bias = (tensors[stored.get(index, index)] for index in operator.inputs[1:3])
-        scales = None if kernel.quantization is None else kernel.quantization.scale
-        if code == Op.DEPTHWISE_CONV_2D and scales is not None and len(scales) == 1 < kernel.shape[-1]:
+        indices = operator.inputs[1:3].tolist()
+        if code == Op.BATCH_MATMUL:  # the ADD behind it has the bias
+            indices.append(listed[place + 1][1].inputs[1])
+        kernel, bias = (tensors[stored.get(index, index)] for index in indices)
+        if code == Op.DEPTHWISE_CONV_2D and (_values(model, kernel) == 1).all():
             continue
         found.append(
             {

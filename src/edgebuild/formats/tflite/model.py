@@ -73,7 +73,8 @@ def _subgraph(writer: Writer, graph: Graph) -> Any:
     if graph.output.grid is not None:
         target = writer.dequantize(target, writer.activation(graph.output.shape, None, OUTPUT))
     subgraph = tfl.SubGraphT()
-    subgraph.tensors, subgraph.operators = writer.tensors, writer.operators
+    subgraph.tensors = writer.tensors
+    subgraph.operators = writer.unpacking + writer.operators
     subgraph.inputs, subgraph.outputs = np.array([source], np.int32), np.array([target], np.int32)
     return subgraph
 

@@ -50,6 +50,7 @@ class Writer:
         self.flexible = flexible
         self.buffers = [tfl.BufferT()]  # buffer 0 is empty by the schema's rule
         self.tensors: list[Any] = []
+        self.unpacking: list[Any] = []  # what XNNPACK leaves to LiteRT: first, so that it splits nothing
         self.operators: list[Any] = []
         self.versions: dict[int, int] = {}  # builtin operator → version, in the order of first use
         self.results: dict[str, int] = {}  # node → its tensor
@@ -115,7 +116,8 @@ class Writer:
         operator.inputs = np.array(inputs, np.int32)
         operator.outputs = np.array([output], np.int32)
         operator.builtinOptionsType, operator.builtinOptions = kind, options
-        self.operators.append(operator)
+        unpacks = self.tensors[inputs[0]].type == tfl.TensorType.INT4
+        (self.unpacking if unpacks else self.operators).append(operator)
 
     def shape(self, index: int) -> tuple[int, ...]:
         """The shape of a tensor that has a batch, without it."""
