@@ -122,7 +122,7 @@ def _mean(node: Node, shape: tuple[int, ...]) -> list[Step]:
         return [Step("Conv", {**attributes, "group": shape[2]})]
     # The integer average pool adds the zero point before it rounds halves to even, the reference after:
     # they agree on even zero points. On odd ones a Clip without bounds keeps the mean in float.
-    return [Step("AveragePool", attributes), *([Step("Clip")] if node.grid.zero_point % 2 else [])]
+    return [*([Step("Clip")] if node.grid.zero_point % 2 else []), Step("AveragePool", attributes)]
 
 
 def _window(node: Node, shape: tuple[int, ...], window: tuple[int, int]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class Stored:
     """The numbers in a file, in the order of its operators.
 
     ``weights`` has "kernel", in Keras layout, and "bias" of every convolution
-    and dense layer. ``grids`` has the int8 grid of every QuantizeLinear.
+    and dense layer; means that are written as convolutions with ones, which
+    have no bias, are left out. ``grids`` has the grid of every QuantizeLinear.
     """
 
     weights: tuple[Mapping[str, Weight], ...]
@@ -39,7 +40,7 @@ def read_back(path: Path) -> Stored:
     makers = {node.output[0]: node for node in graph.node}
     weights, grids = [], []
     for node in graph.node:
-        if node.op_type in ("Conv", "Gemm"):
+        if node.op_type in ("Conv", "Gemm") and len(node.input) == 3:
             kernel, bias = (_weight(name, constants, makers) for name in node.input[1:])
             weights.append({"kernel": _keras(kernel, node), "bias": bias})
         elif node.op_type == "QuantizeLinear":
