@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import combinations, groupby
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,12 @@ def run(settings: Settings, work: Path, tell: Callable[[str], None]) -> list[Res
     plan, log = _plan(settings, work), _Log(tell)
     untrained = [Job("train", name) for name, path in settings.networks.items() if not path.exists()]
     worker.run(plan, untrained, log.add, threads=settings.parallel)
-    worker.run(plan, [Job("prepare", name) for name in settings.networks], log.add)
+    worker.run(plan, [Job(kind, name) for name in plan.networks for kind in ("prepare", "freeze")], log.add)
     for job, done in log.done.items():
-        if done.error is not None:
+        if done.error is not None and job.kind != "freeze":  # what cannot be frozen fails in our rows only
             raise Finding(f"{job.network} cannot be compared, {job.kind} failed: {done.error}")
-    worker.run(plan, [Job("freeze", name) for name in settings.networks], log.add)
-    for _, peers in groupby(PEERS, key=lambda item: item.tool):
-        chosen = tuple(peers)
+    for ours in (True, False):  # the vendors' share a process: each would import and load the same again
+        chosen = [item for item in PEERS if item.is_ours is ours]
         worker.run(
             plan, [Job("convert", name, item.id) for name in plan.networks for item in chosen], log.add
         )

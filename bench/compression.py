@@ -36,7 +36,7 @@ Compare edgebuild with TFLiteConverter, AI Edge Quantizer, ONNX Runtime's quanti
 every tool starts from the same trained Keras model and the same calibration images, and every file is run
 on the same test images.
 
-For each network it (1) converts with every tool, each in a process of its own, (2) runs every file on the
+For each network it (1) converts with every tool, in processes that may crash, (2) runs every file on the
 test images, Core ML programs by numpy from their bytes, (3) times LiteRT and ONNX files on one thread, in
 rounds that visit every file, so that ratios hold on a noisy machine, and (4) checks the targets.
 A tool that fails says why in its row; nothing is skipped silently.

@@ -103,7 +103,7 @@ def _not_below(network: str, pairs: Sequence[Pair]) -> Iterator[Target]:
 
 def _latencies(network: str, pairs: Sequence[Pair], speedup: Pair | None) -> Iterator[Target]:
     for pair in pairs:
-        if pair.rival == "tflite-int8":
+        if pair.rival in ("tflite-int8", "tflite-int8-float"):
             yield _latency(network, pair, f"{pair.ours}: p50 against {pair.rival}", 1.0)
         if pair.rival == "ort-int8" and network == LARGE:
             yield _latency(network, pair, f"{pair.ours}: p50 against {pair.rival}", ORT_INT8_TO_VENDOR)

@@ -35,8 +35,10 @@ from edgebuild.measure.isolated import thread_environment
 
 __all__ = ["Done", "Job", "Plan", "run"]
 
-#: A job that needs longer is taken for hung, seconds.
-PATIENCE = 400.0
+#: Training MobileNetV2 on a busy machine takes the longest.
+PATIENCE_S = 500.0
+MODULE = (sys.executable, "-m", "bench.worker")
+QUIET = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
 ROOT = Path(__file__).resolve().parent.parent
 #: What the reference of the integer grid is called among the predictions.
 REFERENCE = "reference"
@@ -84,68 +86,84 @@ class Done:
     error: str | None
 
 
-def run(plan: Plan, jobs: Sequence[Job], on_done: Callable[[Done], None], *, threads: int = 1) -> None:
-    """Do ``jobs`` in order, in as few processes as their crashes allow; tell ``on_done`` of each."""
+def run(
+    plan: Plan,
+    jobs: Sequence[Job],
+    on_done: Callable[[Done], None],
+    *,
+    threads: int = 1,
+    patience_s: float = PATIENCE_S,
+    command: Sequence[str] = MODULE,
+) -> None:
+    """Do ``jobs`` in order, in as few processes as their crashes allow; tell ``on_done`` of each.
+
+    A job that takes ``patience_s`` is taken for hung. ``command`` starts a
+    child; its arguments are appended.
+    """
     left = list(jobs)
     while left:
         with tempfile.TemporaryDirectory() as folder:
-            finished, why = _child(plan, left, on_done, Path(folder), threads)
+            child = _Child(Path(folder), command, threads, patience_s)
+            finished, why = child.work(plan, left, on_done)
         left = left[finished:]
-        if why is not None and left:
+        if left:
             on_done(Done(left.pop(0), {}, why))
 
 
-def _child(
-    plan: Plan, jobs: list[Job], on_done: Callable[[Done], None], folder: Path, threads: int
-) -> tuple[int, str | None]:
-    """Start one child: how many jobs it finished, and why it did not finish all of them."""
-    results, errors = folder / "results", folder / "stderr"
-    results.touch()
-    (folder / "plan").write_text(json.dumps(asdict(plan)))
-    (folder / "jobs").write_text(json.dumps([asdict(job) for job in jobs]))
-    files = [str(folder / name) for name in ("plan", "jobs", "results")]
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    quiet = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-    environment = {**os.environ, **thread_environment(threads), **quiet, "PYTHONPATH": path}
-    with errors.open("wb") as sink:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "bench.worker", *files],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            env=environment,
-        )
-        try:
-            finished, hung = _follow(child, results, len(jobs), on_done)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-    if hung:
-        return finished, f"it did not finish within {PATIENCE:.0f} s"
-    last = [line for line in errors.read_text(errors="replace").splitlines() if line.strip()][-1:]
-    return finished, f"its process ended with status {child.returncode}: {' '.join(last) or 'no message'}"
+@dataclass(frozen=True)
+class _Child:
+    """One process, and the folder in which it and the parent meet."""
 
+    folder: Path
+    command: Sequence[str]
+    threads: int
+    patience_s: float
 
-def _follow(
-    child: subprocess.Popen[bytes], results: Path, total: int, on_done: Callable[[Done], None]
-) -> tuple[int, bool]:
-    """Pass on results as they come: how many there were, and whether the child hung."""
-    seen, since = 0, time.monotonic()
-    while True:
-        ended = child.poll() is not None
-        lines = results.read_text().splitlines(keepends=True)
-        for line in lines[seen:]:
-            if not line.endswith("\n"):
-                break
-            document = json.loads(line)
-            on_done(Done(Job(**document["job"]), document["facts"], document["error"]))
-            seen, since = seen + 1, time.monotonic()
-        if ended or seen == total:
-            return seen, False
-        if time.monotonic() - since > PATIENCE:
-            return seen, True
-        time.sleep(0.05)
+    def work(self, plan: Plan, jobs: list[Job], on_done: Callable[[Done], None]) -> tuple[int, str]:
+        """How many of ``jobs`` it finished, and why it went no further."""
+        files = [self.folder / name for name in ("plan", "jobs", "results")]
+        for file, content in zip(files, (asdict(plan), [asdict(job) for job in jobs], None), strict=True):
+            file.write_text("" if content is None else json.dumps(content))
+        said = self.folder / "said"
+        with said.open("wb") as sink:
+            child = subprocess.Popen(
+                [*self.command, *map(str, files)],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=self._environment(),
+            )
+            try:
+                finished, hung = self._follow(child, files[-1], len(jobs), on_done)
+            finally:
+                child.kill()  # hung, interrupted, or done and about to end by itself
+                child.wait()
+        if hung:
+            return finished, f"it did not finish within {self.patience_s:g} s"
+        last = [line for line in said.read_text(errors="replace").splitlines() if line.strip()][-1:]
+        return finished, f"its process ended with status {child.returncode}: {' '.join(last) or 'no message'}"
+
+    def _environment(self) -> dict[str, str]:
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return {**os.environ, **thread_environment(self.threads), **QUIET, "PYTHONPATH": path}
+
+    def _follow(
+        self, child: subprocess.Popen[bytes], results: Path, total: int, on_done: Callable[[Done], None]
+    ) -> tuple[int, bool]:
+        """Pass on results as they come: how many there were, and whether the child hung."""
+        seen, since = 0, time.monotonic()
+        while True:
+            ended = child.poll() is not None  # before reading: what it wrote last is then there
+            for line in results.read_text().splitlines(keepends=True)[seen:]:
+                if line.endswith("\n"):
+                    document = json.loads(line)
+                    on_done(Done(Job(**document["job"]), document["facts"], document["error"]))
+                    seen, since = seen + 1, time.monotonic()
+            if ended or seen == total:
+                return seen, False
+            if time.monotonic() - since > self.patience_s:
+                return seen, True
+            time.sleep(0.05)
 
 
 def _train(plan: Plan, job: Job) -> dict[str, Any]:
@@ -206,13 +224,14 @@ KINDS: Mapping[str, Callable[[Plan, Job], dict[str, Any]]] = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], kinds: Mapping[str, Callable[[Plan, Job], dict[str, Any]]] = KINDS) -> int:
+    """The child: do the jobs of the file, a line of JSON for each."""
     plan_file, jobs_file, results = map(Path, arguments)
     plan = Plan(**json.loads(plan_file.read_text()))
     for document in json.loads(jobs_file.read_text()):
         job, facts, error = Job(**document), {}, None
         try:
-            facts = KINDS[job.kind](plan, job)
+            facts = kinds[job.kind](plan, job)
         except Exception as failure:  # a vendor's tool may raise anything; its row says what
             error = str(failure) if isinstance(failure, EdgebuildError) else _told(failure)
         with results.open("a") as file:

@@ -1,11 +1,14 @@
 """TensorFlow's own converter: float, dynamic range, and full-integer post-training quantization.
 
-As its guide says: from a SavedModel of fixed signature, the whole calibration
-split as representative dataset, and int8 at both ends for the integer file.
+As its guide says: from a SavedModel of fixed signature, with the whole
+calibration split as representative dataset. The integer file comes twice: with
+int8 at both ends, and with float32 as an application has its pixels; one
+quantization and one dequantization, which the first leaves to its caller.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,15 @@ def write_dynamic_range(source: Source, path: Path) -> None:
     path.write_bytes(converter.convert())
 
 
-def write_int8(source: Source, path: Path) -> None:
+def write_int8(source: Source, path: Path, ends: str = "int8") -> None:
+    """``ends`` is the type of the input and the output: int8 or float32."""
     import tensorflow as tf
 
     converter, images = _converter(source), source.calibration()
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[None]] for image in images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = tf.dtypes.as_dtype(ends)
     path.write_bytes(converter.convert())
 
 
@@ -69,8 +73,20 @@ def _warm(source: Source) -> None:
     source.model()
 
 
+_FLOAT_ENDS = partial(write_int8, ends="float32")
+
 PEERS = (
     Peer("tflite-fp32", TOOL, "litert", "fp32", write_float, _warm, "fp32", default=True),
     Peer("tflite-dynamic", TOOL, "litert", "dynamic range", write_dynamic_range, _warm, "w8"),
     Peer("tflite-int8", TOOL, "litert", "int8 PTQ", write_int8, _warm, "int8", default=True),
+    Peer(
+        "tflite-int8-float",
+        TOOL,
+        "litert",
+        "int8 PTQ, float32 ends",
+        _FLOAT_ENDS,
+        _warm,
+        "int8",
+        default=True,
+    ),
 )
