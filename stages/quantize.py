@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +43,21 @@ def main(stage: Stage) -> None:
     graph = file.read(stage.dep("models/graphs/pruned-fp32.safetensors"))
     source = equalize(graph) if params.equalize else graph
     grids = observe(source, images, ranges=params.ranges, percentile=params.percentile)
-    source = _tuned(stage, source, stage.params.finetune.int8, bits=8, grids=grids)
-    if params.correct_bias:
-        source = correct_bias(source, to_int8(source, grids), images)
-    integer, in_float = fall_back(source, grids, images, params.budget)
-    four_bits = _tuned(stage, graph, stage.params.finetune.w4, bits=4, grids=None)
+    source = _tuned(stage, source, "int8", stage.params.finetune.int8, grids)
+
+    def lower(in_float: Collection[str]) -> Graph:
+        integer = to_int8(source, grids, in_float)
+        return (
+            to_int8(correct_bias(source, integer, images), grids, in_float)
+            if params.correct_bias
+            else integer
+        )
+
+    integer, in_float = fall_back(source, lower, images, params.budget)
+    four_bits = _tuned(stage, graph, "w4", stage.params.finetune.w4)
     for lowered in (to_fp16(graph), to_w8(graph), to_w4(four_bits), integer):
         file.write(lowered, stage.out(f"models/graphs/pruned-{lowered.precision}.safetensors"))
-    rows = sensitivities(source, to_int8(source, grids), images)
+    rows = sensitivities(source, lower(()), images)
     _write(rows, in_float, stage.out("metrics/sensitivity.csv"))
     same = agreement(run(integer, images), run(graph, images))
     stage.metrics({"calibration_agreement": same, "layers_in_float": len(in_float)})
@@ -59,20 +67,20 @@ def main(stage: Stage) -> None:
     )
 
 
-def _tuned(stage: Stage, graph: Graph, recipe: Any, *, bits: int, grids: Any) -> Graph:
+def _tuned(stage: Stage, graph: Graph, precision: str, recipe: Any, grids: Any = None) -> Graph:
     """``graph``, trained on as the integers that it will be; as it is where the recipe has no epochs."""
     if recipe.epochs == 0:
         return graph
     seed = stage.params.seed
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
     tf, keras = backend.load(seed, stage.params.threads)
-    simulation = simulated(tf, graph, bits=bits, grids=grids)
+    simulation = simulated(tf, graph, precision, grids)
     loss = distillation(recipe.temperature, recipe.alpha)
     trainee = simulation_trainee(tf, simulation, train.scale, loss)
     epochs = History(lambda values, step: None, stage.progress)
     guide = read_logits(stage.dep("data/teacher-logits.npy"))
     fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=epochs.add, guide=guide)
-    stage.say(f"{bits} bits, fine-tuned: {epochs.last}")
+    stage.say(f"{precision}, fine-tuned: {epochs.last}")
     return simulation.graph()
 
 

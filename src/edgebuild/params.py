@@ -94,6 +94,7 @@ class Prune:
         "macs", "latency"
     ]  #: structured: counted, or LiteRT's time on this machine (not repeatable)
     importance: Literal["taylor", "magnitude"]  #: structured: what a channel is judged by
+    spread: Literal["uniform", "global"]  #: structured: the same share of every layer, or one ranking
     multiple: Annotated[int, Range(1, 64)]  #: structured: channel counts that kernels like
     rounds: Annotated[int, Range(1, 20)]  #: structured: cuts, with ``epochs`` of training after each
     scheme: Literal["layer", "global", "two_four"]  #: unstructured: where the zeros are
