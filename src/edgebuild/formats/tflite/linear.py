@@ -6,18 +6,24 @@ from dataclasses import replace
 
 from ai_edge_litert import schema_py_generated as tfl
 
-from edgebuild.formats.tflite.common import FUSED, Op, Options, reshape, sliding
+from edgebuild.formats.tflite.common import FUSED, Op, Options, sliding
 from edgebuild.formats.tflite.writer import Writer
 from edgebuild.graph.ir import Node
 
 __all__ = ["add", "conv2d", "dense", "depthwise_conv2d"]
 
+#: A 4-bit kernel of several pixels stays outside XNNPACK, unless its numbers are stored in a byte each. Up to
+#: so many of them, such as those of a network's first convolution, that costs half a kilobyte at most.
+FEW_WEIGHTS = 1024
+
 
 def conv2d(writer: Writer, node: Node, inputs: list[int], output: int) -> None:
     kernel = node.weights["kernel"]
     if kernel.bits == 4 and kernel.values.shape[:2] == node.strides == (1, 1):
-        _pixels_times_matrix(writer, node, inputs, output)
+        _times_matrix(writer, node, inputs, output)
         return
+    if kernel.bits == 4 and kernel.values.size <= FEW_WEIGHTS:
+        node = replace(node, weights={**node.weights, "kernel": replace(kernel, bits=8)})
     options = sliding(node, tfl.Conv2DOptionsT())
     inputs = [*inputs, *writer.parameters(node, (3, 0, 1, 2), axis=0)]
     writer.operator(Op.CONV_2D, inputs, output, Options.Conv2DOptions, options)
@@ -40,23 +46,12 @@ def dense(writer: Writer, node: Node, inputs: list[int], output: int) -> None:
     writer.operator(Op.FULLY_CONNECTED, inputs, output, Options.FullyConnectedOptions, options)
 
 
-def _pixels_times_matrix(writer: Writer, node: Node, inputs: list[int], output: int) -> None:
-    """A 1×1 convolution as the matrix product that it is: (h·w, in) by (in, out)."""
-    height, width, channels = writer.shape(inputs[0])
-    pixels = replace(node, shape=(height * width, channels))
-    products = replace(node, shape=(height * width, node.shape[2]))
-    columns = writer.activation(pixels.shape, None)
-    reshape(writer, pixels, inputs, columns)
-    result = writer.activation(products.shape, None)
-    _times_matrix(writer, products, [columns], result)
-    reshape(writer, node, [result], output)
-
-
 def _times_matrix(writer: Writer, node: Node, inputs: list[int], output: int) -> None:
-    """BATCH_MATMUL and ADD: unlike a convolution's, their operand may come from a DEQUANTIZE of INT4.
+    """A dense layer, or a 1×1 convolution, whose kernel comes from a DEQUANTIZE of INT4.
 
     XNNPACK refuses CONV_2D and FULLY_CONNECTED then, and LiteRT's own float
-    kernels take four times as long.
+    kernels take four times as long. It accepts BATCH_MATMUL, which counts the
+    rows of a map as batches.
     """
     kernel = node.weights["kernel"]
     matrix = replace(kernel, values=kernel.values.reshape(kernel.values.shape[-2:]), axis=1)
