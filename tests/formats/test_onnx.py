@@ -49,11 +49,11 @@ def assert_equal_codes(session: onnx_format.ONNXSession, graph: Graph, count: in
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
 
 
-def wide(channels: int = 3, size: int = 12) -> Graph:
-    """A stem with 16 channels: as wide as the runtime's fast kernels need it."""
+def wide(channels: int = 3, size: int = 12, outputs: int = 20) -> Graph:
+    """A stem as wide as the runtime's fast kernels need it."""
     make = Maker(0, (size, size, channels))
-    make.weighted("stem", "conv2d", "image", (size, size, 16), 3, padding="same", activation="relu")
-    make.add("pool", "global_average_pool", "stem", (16,))
+    make.weighted("stem", "conv2d", "image", (size, size, outputs), 3, padding="same", activation="relu")
+    make.add("pool", "global_average_pool", "stem", (outputs,))
     make.weighted("last", "dense", "pool", (4,))
     return make.graph()
 
@@ -129,7 +129,7 @@ def test_an_image_of_few_channels_is_widened_where_that_is_faster(tmp_path):
     graph = lowered(wide(), "int8")
     assert_equal_codes(written(graph, tmp_path), graph)
     assert executed(tmp_path)["Pad"] == 1
-    for narrow in (wide(size=6), wide(channels=4), network()):
+    for narrow in (wide(size=6), wide(channels=4), wide(outputs=12), wide(outputs=18)):
         written(lowered(narrow, "int8"), tmp_path)
         assert executed(tmp_path)["Pad"] == 0
 

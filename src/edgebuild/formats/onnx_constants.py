@@ -14,10 +14,10 @@ Array = npt.NDArray[np.generic]
 #: From an int8 code or zero point to the uint8 one that stands for the same real number.
 TO_UINT8 = 128
 
-#: ONNX Runtime's fastest x86 convolutions (MLAS, ``ConvSym``) take a multiple of 4 input and of 16
-#: output channels. An image of fewer channels is widened with zeros where that was seen to save more
-#: time than it costs, on AVX512-VNNI: from so many products per channel.
-FAST_INPUT, FAST_OUTPUT, WORTH_WIDENING = 4, 16, 1024
+#: ONNX Runtime's fastest x86 convolutions (MLAS, ``ConvSym``) take multiples of 4 channels, and give at
+#: least 16. An image of fewer channels is widened with zeros where that was seen to save more time than
+#: it costs, on AVX512-VNNI: from so many products per channel.
+FAST_CHANNELS, LEAST_OUTPUT, WORTH_WIDENING = 4, 16, 1024
 
 
 def short(number: int) -> str:
@@ -53,7 +53,7 @@ def scale_and_zero(node: Node, *, exact: bool = False) -> tuple[np.generic, np.g
 
 def widen(image: Node) -> npt.NDArray[np.int64]:
     """The ``pads`` of an ONNX Pad that gives ``image``, (n, c, h, w), the channels of fast kernels."""
-    return np.array([0, 0, 0, 0, 0, FAST_INPUT - image.shape[2], 0, 0], np.int64)
+    return np.array([0, 0, 0, 0, 0, FAST_CHANNELS - image.shape[2], 0, 0], np.int64)
 
 
 def is_worth_widening(graph: Graph) -> bool:
@@ -61,13 +61,14 @@ def is_worth_widening(graph: Graph) -> bool:
     readers = graph.consumers(graph.input.name)
     return (
         graph.precision == "int8"
-        and graph.input.shape[2] < FAST_INPUT
-        and all(
-            node.op == "conv2d" and node.grid is not None and node.shape[2] % FAST_OUTPUT == 0
-            for node in readers
-        )
+        and graph.input.shape[2] < FAST_CHANNELS
+        and all(node.op == "conv2d" and node.grid is not None and _is_fast(node.shape[2]) for node in readers)
         and sum(_products(node) for node in readers) > WORTH_WIDENING
     )
+
+
+def _is_fast(outputs: int) -> bool:
+    return outputs >= LEAST_OUTPUT and outputs % FAST_CHANNELS == 0
 
 
 def _products(node: Node) -> int:

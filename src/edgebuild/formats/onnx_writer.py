@@ -109,14 +109,17 @@ class _Writer:
             else:
                 tensors = [self._quantized(node, sources)]
             zero = np.uint8(node.grid.zero_point + TO_UINT8)
-            self.codes[node.name] = self._run(moves(node, self.graph, zero), tensors)
+            steps = moves(node, self.graph, zero)
+            if node.op == "input" and self.widens:
+                steps = [Step("Pad", {}, (widen(node), zero))]
+            self.codes[node.name] = self._run(steps, tensors)
 
     def _quantized(self, node: Node, sources: list[Node]) -> str:
         """What ``node`` computes, rounded to its grid and cut off where its activation does."""
         assert node.grid is not None, node.name
         rectifies = node.activation in ("relu", "relu6")
         if node.op == "input":
-            result = self._append(Step("Pad", {}, (widen(node),)), ["image"]) if self.widens else "image"
+            result = "image"
         else:
             tensors = [self._read(source, node) for source in sources] + self._weights(node)
             alone = node.op == "activation" and rectifies
