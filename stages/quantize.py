@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.compress.bias import correct_bias
@@ -13,13 +11,14 @@ from edgebuild.compress.equalize import equalize
 from edgebuild.compress.finetune import simulation_trainee
 from edgebuild.compress.quantize import to_fp16, to_int8, to_w4, to_w8
 from edgebuild.compress.ranges import observe
-from edgebuild.compress.sensitivity import Sensitivity, fall_back, sensitivities
+from edgebuild.compress.sensitivity import fall_back, sensitivities
 from edgebuild.compress.simulate import simulated
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.graph import file
 from edgebuild.graph.ir import Graph
 from edgebuild.graph.run import run
+from edgebuild.measure import layers
 from edgebuild.measure.accuracy import agreement
 from edgebuild.train import backend
 from edgebuild.train.history import History
@@ -58,7 +57,7 @@ def main(stage: Stage) -> None:
     for lowered in (to_fp16(graph), to_w8(graph), to_w4(four_bits), integer):
         file.write(lowered, stage.out(f"models/graphs/pruned-{lowered.precision}.safetensors"))
     rows = sensitivities(source, lower(()), images)
-    _write(rows, in_float, stage.out("metrics/sensitivity.csv"))
+    layers.write(rows, in_float, stage.out("metrics/sensitivity.csv"))
     same = agreement(run(integer, images), run(graph, images))
     stage.metrics({"calibration_agreement": same, "layers_in_float": len(in_float)})
     stage.say(
@@ -82,12 +81,3 @@ def _tuned(stage: Stage, graph: Graph, precision: str, recipe: Any, grids: Any =
     fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=epochs.add, guide=guide)
     stage.say(f"{precision}, fine-tuned: {epochs.last}")
     return simulation.graph()
-
-
-def _write(rows: list[Sensitivity], in_float: tuple[str, ...], path: Path) -> None:
-    with path.open("w", newline="") as target:
-        writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(["node", "op", "disagreement", "divergence", "in_float"])
-        for row in rows:
-            numbers = (f"{row.disagreement:.6g}", f"{row.divergence:.6g}", int(row.node in in_float))
-            writer.writerow([row.node, row.op, *numbers])

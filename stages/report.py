@@ -10,7 +10,7 @@ from edgebuild.data.split import Split
 from edgebuild.graph import file
 from edgebuild.graph.count import count
 from edgebuild.json_file import read_json, write_json
-from edgebuild.measure import plots
+from edgebuild.measure import layers, plots
 from edgebuild.measure.accuracy import confusion
 from edgebuild.measure.latency import host
 from edgebuild.measure.measurement import Measurement
@@ -67,6 +67,7 @@ def main(stage: Stage) -> None:
     plots.training_curves(stage.out("plots/training.png"), history)
     sizes, times = points(results), points(results, speeds)
     plots.sizes(stage.out("plots/sizes.png"), sizes)
+    plots.sensitivity(stage.out("plots/sensitivity.png"), layers.read(stage.dep("metrics/sensitivity.csv")))
     plots.trade_off(
         stage.out("plots/accuracy-size.png"), sizes, cost="size, KiB", title="Accuracy against size"
     )

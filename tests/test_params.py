@@ -85,6 +85,22 @@ def cut(name: str) -> Callable[[], str]:
 
 #: what is wrong → how the file is changed, and what the message has to say
 MALFORMED: dict[str, tuple[Callable[[], str | bytes], tuple[str, ...]]] = {
+    "no project": (section("", "project", '""'), ("project: '' cannot name an experiment",)),
+    "a number for the teacher's file": (section("distill", "teacher", "3"), ("distill.teacher: 3", "a text")),
+    "unknown feature transfer": (
+        section("distill", "features", "attenton"),
+        ("distill.features: 'attenton'", "did you mean attention?"),
+    ),
+    "nothing to keep": (section("prune", "keep", "0"), ("prune.keep: 0", "above 0 and at most 1")),
+    "unknown method": (section("prune", "method", "struktured"), ("prune.method", "did you mean structured?")),
+    "2:4 of more than half": (
+        lambda: replaced("  scheme: layer", "  scheme: two_four")
+        .replace("  sparsity: 0.5", "  sparsity: 0.7")
+        .replace("method: structured", "method: unstructured"),
+        ("prune.sparsity: 0.7", "at most 0.5"),
+    ),
+    "a budget above one": (section("quantize", "budget", "1.5"), ("quantize.budget: 1.5", "at most 1")),
+    "an unknown batch": (section("export", "batch", "any"), ("export.batch: 'any'", "fixed or flexible")),
     "empty file": (lambda: "", ("the file", "None", "project")),
     "comments only": (lambda: "# nothing\n", ("the file", "not a mapping")),
     "a list": (lambda: "- project\n", ("the file", "not a mapping")),

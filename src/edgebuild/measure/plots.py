@@ -27,6 +27,7 @@ from edgebuild.measure.figure import (
     line_key,
     marker_key,
 )
+from edgebuild.measure.layers import Layer
 from edgebuild.measure.pareto import Point, front
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "confusion_matrix",
     "read_history",
+    "sensitivity",
     "sizes",
     "trade_off",
     "training_curves",
@@ -198,6 +200,27 @@ def sizes(path: Path, given: Sequence[Point]) -> None:
             axes.annotate(
                 _number(point.cost), (point.cost, at), (3, 0), textcoords="offset points", va="center", size=8
             )
+
+
+def sensitivity(path: Path, given: Sequence[Layer]) -> None:
+    """A bar per layer, the most sensitive first: the divergence that quantizing it alone causes."""
+    with figure(path, 8.0, 0.28 * len(given) + 1.3) as (axes,):
+        shown = [max(layer.divergence, 1e-9) for layer in given]
+        colours = [GREY if layer.in_float else MODEL_COLOURS[0] for layer in given]
+        axes.barh(range(len(given)), shown, color=colours)
+        axes.set_yticks(range(len(given)), [layer.node for layer in given])
+        axes.set(
+            title="Sensitivity of each layer to int8",
+            xlabel="KL divergence from float32, nats per image",
+            xscale="log",
+        )
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_ylim(len(given) - 0.4, -0.6)
+        axes.set_xlim(left=min(shown) / 2)
+        for at, layer in enumerate(given):
+            told = f"{layer.divergence:.1e}" + (", stays in float32" if layer.in_float else "")
+            axes.annotate(told, (shown[at], at), (3, 0), textcoords="offset points", va="center", size=8)
 
 
 def _floor(axes: Axes, values: Sequence[float]) -> None:
