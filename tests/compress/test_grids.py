@@ -153,6 +153,26 @@ def test_a_float_output_is_quantized_at_the_end():
     assert (mixed.output.op, mixed.output.inputs) == ("quantize", ("last",))
 
 
+def test_what_has_no_weights_and_reads_only_float_stays_in_float_too():
+    graph = network()
+    mixed = to_int8(graph, observed(graph), ["stem", "point"])
+    assert [node.name for node in mixed if node.grid is None and node.op != "dequantize"] == [
+        "stem",
+        "point",
+        "join",
+        "pool",
+    ]
+    assert mixed["last"].inputs == ("pool_codes",)
+
+
+@EVERY
+def test_with_all_layers_in_float_only_input_and_output_are_rounded(name):
+    graph = NETWORKS[name]()
+    mixed = to_int8(graph, observed(graph), [node.name for node in graph if node.weights])
+    first_layers = {node.name for node in mixed if node.grid is not None}
+    assert first_layers == {mixed.input.name, mixed.output.name}
+
+
 def test_an_unknown_name_is_refused():
     graph = network()
     with pytest.raises(GraphError, match=r"\['nobody'\] are no nodes of the graph"):

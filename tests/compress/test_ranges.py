@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import edgebuild.graph.run as reference
 from edgebuild.compress.grids import grid_of
@@ -17,11 +18,18 @@ from edgebuild.graph.codes import codes, real
 from edgebuild.graph.ir import Graph, Node, Weight
 from tests.networks import images, network
 
-IDENTITY = Graph((Node("image", "input", (), (1, 1, 1)),), "fp32", ("a",))
+IDENTITY = Graph(
+    (
+        Node("image", "input", (), (1, 1, 1)),
+        Node("same", "pad", ("image",), (1, 1, 1)),
+    ),
+    "fp32",
+    ("a",),
+)
 
 
-def grid_for(values, ranges, percentile=99.0):
-    return observe(IDENTITY, values.reshape(-1, 1, 1, 1), ranges=ranges, percentile=percentile)["image"]
+def grid_for(values, ranges, percentile=99.0, tensor="same"):
+    return observe(IDENTITY, values.reshape(-1, 1, 1, 1), ranges=ranges, percentile=percentile)[tensor]
 
 
 def histogram_of(values):
@@ -66,6 +74,22 @@ def test_mse_clips_an_outlier_as_far_as_the_finer_steps_are_worth_it():
     grid = grid_for(values, "mse")
     # (60 - c)² + 100,000 · ((c + 4) / 255)² / 12 is least near c = 53
     assert grid.scale * (127 - grid.zero_point) == pytest.approx(53, abs=1.5)
+
+
+@given(hnp.arrays(np.uint8, 50), st.sampled_from([1 / 255, 1 / 16, 0.3]), st.sampled_from(sorted(RANGES)))
+def test_whole_pixels_lose_nothing_on_the_grid_of_the_input(pixels, scale, ranges):
+    real_pixels = pixels.reshape(-1, 1, 1, 1).astype(np.float32) * np.float32(scale)
+    graph = replace(IDENTITY, pixel_scale=scale)
+    grid = observe(graph, real_pixels, ranges=ranges, percentile=60)["image"]
+    np.testing.assert_array_equal(codes(real_pixels, grid).reshape(-1), pixels.astype(int) - 128)
+
+
+@pytest.mark.parametrize("ranges", sorted(RANGES))
+@pytest.mark.parametrize("values", [[-1.0, 0, 1], [0.0, 0.3, 1], [0.0, 1, 2]])
+def test_an_input_of_other_numbers_keeps_its_extremes(ranges, values):
+    values = np.array(values, np.float32)
+    expected = grid_of(float(values.min()), float(values.max()))
+    assert grid_for(values, ranges, 60, tensor="image") == expected
 
 
 def test_mse_keeps_a_uniform_tensor_whole():

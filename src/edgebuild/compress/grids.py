@@ -49,10 +49,11 @@ def grid_of(low: float, high: float) -> Grid:
 def on_grid(graph: Graph, grids: Mapping[str, Grid], keep_float: Collection[str] = ()) -> Graph:
     """``graph`` with the grids of its int8 execution; weights and precision stay as they are.
 
-    Nodes named in ``keep_float`` get no grid: "dequantize" nodes are put in
-    front of them and "quantize" nodes behind. So is a pair of them where a
-    tensor of a fixed grid enters a concat of another one. The input always has
-    a grid, and the output too: if need be, a "quantize" node becomes the output.
+    Nodes named in ``keep_float`` get no grid, nor do nodes without weights that
+    read nothing but such: "dequantize" nodes are put in front of them and
+    "quantize" nodes behind. So is a pair of them where a tensor of a fixed grid
+    enters a concat of another one. The input always has a grid, and the output
+    too: if need be, a "quantize" node becomes the output.
 
     Args:
         grids: tensor → grid, as :func:`edgebuild.compress.ranges.observe` gives them.
@@ -62,6 +63,7 @@ def on_grid(graph: Graph, grids: Mapping[str, Grid], keep_float: Collection[str]
         KeyError: a tensor has no grid.
     """
     _check_names(graph, keep_float)
+    keep_float = _with_followers(graph, keep_float)
     writer = _Writer({node.name for node in graph})
     for node in graph:
         if node.name in keep_float:
@@ -133,6 +135,15 @@ def _given(node: Node, inputs: tuple[str, ...], given: Mapping[str, Grid | None]
         kinds = {given[name] for name in inputs}
         return kinds.pop() if len(kinds) == 1 else None
     return None
+
+
+def _with_followers(graph: Graph, keep_float: Collection[str]) -> set[str]:
+    """``keep_float`` and the nodes without weights all of whose inputs are in it, and so on."""
+    kept = set(keep_float)
+    for node in graph.nodes[1:]:
+        if not node.weights and kept.issuperset(node.inputs):
+            kept.add(node.name)
+    return kept
 
 
 def _check_names(graph: Graph, keep_float: Collection[str]) -> None:

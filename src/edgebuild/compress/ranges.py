@@ -49,7 +49,9 @@ class Histogram:
 def observe(graph: Graph, images: Floats, *, ranges: str, percentile: float) -> Mapping[str, Grid]:
     """The grid of every tensor of an fp32 graph by itself, from real calibration images ``(n, h, w, c)``.
 
-    Which of them come to share a grid is for :mod:`edgebuild.compress.grids` to say.
+    Which of them come to share a grid is for :mod:`edgebuild.compress.grids` to say. The input is an
+    exception to ``ranges``: if the images consist of whole stored pixels, 0 to 255, each of those is a
+    code, so that nothing is lost; if not, its extremes are kept.
 
     Args:
         ranges: an entry of :data:`RANGES`. ``minmax`` keeps the extremes; ``percentile`` leaves out
@@ -59,12 +61,24 @@ def observe(graph: Graph, images: Floats, *, ranges: str, percentile: float) -> 
     Raises:
         GraphError: a tensor is not finite on these images, naming it.
     """
-    extremes = _extremes(graph, images)
+    extremes, name = _extremes(graph, images), graph.input.name
+    pixels = _pixel_grid(graph, images) or grid_of(*extremes[name])
     if ranges == "minmax":
-        return {name: grid_of(low, high) for name, (low, high) in extremes.items()}
+        return {**{node: grid_of(low, high) for node, (low, high) in extremes.items()}, name: pixels}
     find = RANGES[ranges]
     seen = _histograms(graph, images, extremes)
-    return {name: grid_of(*find(histogram, percentile)) for name, histogram in seen.items()}
+    return {**{node: grid_of(*find(histogram, percentile)) for node, histogram in seen.items()}, name: pixels}
+
+
+def _pixel_grid(graph: Graph, images: Floats) -> Grid | None:
+    """The grid whose codes are the stored pixels minus 128; None if the images are not made of such."""
+    scale = np.float32(graph.pixel_scale)
+    for chunk in chunks(graph, images):
+        pixels = chunk / scale
+        whole = np.abs(pixels - np.rint(pixels)).max() < 1e-3  # what float32 leaves of 255
+        if not whole or pixels.min() < -0.5 or pixels.max() > 255.5:
+            return None
+    return Grid(float(scale), -128)
 
 
 def _extremes(graph: Graph, images: Floats) -> Mapping[str, tuple[float, float]]:

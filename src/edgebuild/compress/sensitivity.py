@@ -104,7 +104,7 @@ def fall_back(
             return mixed, tuple(order[:count])
     raise Finding(
         f"int8 may lose at most {budget:.2%}, but loses {lost:.2%} even with all {len(order)} layers in float32: "
-        f"the grids of the activations are at fault; raise the budget, calibrate on more images, or leave int8 out"
+        f"what is left is the rounding of input and output; raise the budget, or leave int8 out"
     )
 
 
