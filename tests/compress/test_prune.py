@@ -6,11 +6,25 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgebuild.compress.prune import Pruner, polynomial_sparsity, smallest_mask, sparsity
+from edgebuild.compress.prune import (
+    SCHEMES,
+    Pruner,
+    fits_two_four,
+    global_masks,
+    lamp,
+    polynomial_sparsity,
+    prunable,
+    smallest_mask,
+    sparsity,
+    two_four_masks,
+)
+from edgebuild.compress.quantize import to_fp16, to_w4, to_w8
+from edgebuild.graph.ir import CHANNEL_AXIS
+from tests.networks import lowered, network
 
 
 class Kernel:
@@ -49,15 +63,108 @@ def test_the_schedule_is_that_of_the_paper_half_way():
     assert polynomial_sparsity(50, 100, 0.8) == pytest.approx(0.8 * (1 - 0.5**3))
 
 
-def test_sparsity_is_reached_at_the_end_of_the_ramp_and_kept():
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_sparsity_is_reached_at_the_end_of_the_ramp_and_kept(scheme):
     generator = np.random.default_rng(0)
-    kernels = [Kernel(generator.normal(size=(5, 8)).astype(np.float32)) for _ in range(2)]
-    pruner = Pruner(kernels, 0.5, ramp_steps=7, frequency=3)
+    kernels = [Kernel(generator.normal(size=(8, 5)).astype(np.float32)) for _ in range(2)]
+    pruner = Pruner(kernels, 0.5, ramp_steps=7, frequency=3, scheme=SCHEMES[scheme])
     zeros = []
     for step in range(1, 12):
         for kernel in kernels:  # what an optimizer would do: move every weight
-            kernel.assign(kernel.values + generator.normal(0, 0.01, (5, 8)).astype(np.float32))
+            kernel.assign(kernel.values + generator.normal(0, 0.01, (8, 5)).astype(np.float32))
         pruner(step)
         zeros.append(sparsity(kernels))
     assert zeros[6:] == [0.5] * 5
     assert zeros[2] < 0.5
+
+
+kernel_pairs = st.tuples(
+    hnp.arrays(np.float32, (3, 2, 4, 5), elements=st.floats(-1, 1, width=32)),
+    hnp.arrays(np.float32, (8, 3), elements=st.floats(-100, 100, width=32)),
+)
+
+
+@given(kernel_pairs, st.floats(0, 0.99))
+def test_one_ranking_removes_exactly_the_asked_share_of_all_kernels_together(kernels, share):
+    masks = global_masks(kernels, share)
+    assert [mask.shape for mask in masks] == [kernel.shape for kernel in kernels]
+    assert sum(int((mask == 0).sum()) for mask in masks) == round(share * sum(k.size for k in kernels))
+
+
+@given(kernel_pairs, st.integers(-3, 3), st.floats(0, 0.99))
+def test_one_ranking_does_not_depend_on_the_scale_of_a_layer(kernels, exponent, share):
+    assume(all(np.abs(kernel).max() > 1e-3 for kernel in kernels))
+    assume(all(np.abs(kernel[kernel != 0]).min() > 1e-30 for kernel in kernels))
+    scaled = (kernels[0] * np.float32(2.0**exponent), kernels[1])
+    for one, other in zip(global_masks(kernels, share), global_masks(scaled, share), strict=True):
+        assert np.array_equal(one, other)
+
+
+@given(hnp.arrays(np.float32, (6, 7), elements=st.floats(-10, 10, width=32)))
+def test_the_score_of_one_ranking_is_the_formula_of_the_paper(values):
+    squares = np.square(values.astype(np.float64))
+    scores = lamp(values)
+    for index in np.ndindex(values.shape):
+        larger = squares[squares > squares[index]].sum()
+        alike = squares[squares == squares[index]].sum()  # of equal weights, the first counts the others
+        if squares[index] > 0:
+            low, high = squares[index] / (larger + alike), squares[index] / (larger + squares[index])
+            assert low * (1 - 1e-9) <= scores[index] <= high * (1 + 1e-9)
+
+
+@given(hnp.arrays(np.float32, (3, 2, 8, 5), elements=st.floats(-1, 1, width=32)))
+def test_two_of_every_four_input_channels_go_and_they_are_the_smaller_ones(kernel):
+    (mask,) = two_four_masks([kernel], 0.5)
+    groups = np.moveaxis(mask, 2, 3).reshape(-1, 4)
+    values = np.abs(np.moveaxis(kernel, 2, 3).reshape(-1, 4))
+    assert (groups.sum(axis=1) == 2).all()
+    assert (
+        np.where(groups == 0, values, 0).max(axis=1) <= np.where(groups == 1, values, 2).min(axis=1)
+    ).all()
+
+
+@given(hnp.arrays(np.float32, (8, 6), elements=st.floats(-1, 1, width=32)), st.floats(0, 0.5))
+def test_on_the_way_to_two_of_four_no_group_loses_more(kernel, share):
+    (mask,) = two_four_masks([kernel], share)
+    assert (mask == 0).sum() == round(2 * share * kernel.size / 2)
+    assert (mask.T.reshape(-1, 4).sum(axis=1) >= 2).all()
+
+
+def test_kernels_whose_input_channels_are_no_multiple_of_four_stay_whole_in_two_of_four():
+    kernels = [np.ones((3, 3, 3, 8), np.float32), np.ones((3, 3, 8, 3), np.float32)]
+    assert [fits_two_four(kernel) for kernel in kernels] == [False, True]
+    assert [mask.mean() for mask in two_four_masks(kernels, 0.5)] == [1, 0.5]
+
+
+@pytest.mark.parametrize("lower", [to_fp16, to_w8, to_w4, lambda graph: lowered(graph, "int8")])
+def test_every_precision_keeps_the_zeros(lower):
+    graph = network()
+    pruned = [node for node in graph if node.op in CHANNEL_AXIS and node.op != "depthwise_conv2d"]
+    for node in pruned:
+        values = node.weights["kernel"].values
+        values *= smallest_mask(values, 0.5)
+    after = lower(graph)
+    for node in pruned:
+        zero = node.weights["kernel"].values == 0
+        assert zero.any()
+        assert not after[node.name].weights["kernel"].values[zero].any()
+
+
+def test_depthwise_kernels_are_not_pruned(backend):
+    _, keras = backend
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.DepthwiseConv2D(3),
+            layers.SeparableConv2D(5, 3, name="separable"),
+            layers.Flatten(),
+            layers.Dense(2, name="dense"),
+        ]
+    )
+    assert [kernel.path.partition("/")[2] for kernel in prunable(model)] == [
+        "conv/kernel",
+        "separable/pointwise_kernel",
+        "dense/kernel",
+    ]
