@@ -75,6 +75,21 @@ def test_no_group_loses_more_than_the_largest_share(problem, most):
     }
 
 
+@given(problems(), st.floats(0, 1), spreads)
+def test_no_candidate_is_measured_twice(problem, share, spread):
+    layout, scores, _, cost = problem
+    measured = []
+
+    def measure(keep):
+        measured.append(tuple(len(indices) for indices in keep.values()))
+        return cost(keep)
+
+    whole = cost({group.name: range(group.size) for group in layout.groups})
+    least = cost({group.name: range(1) for group in layout.groups})
+    choose(layout, scores, measure, max(share * whole, least), spread=spread)
+    assert len(set(measured)) == len(measured) > 0
+
+
 @given(problems())
 def test_a_target_below_what_must_stay_is_refused_with_what_is_possible(problem):
     layout, scores, prices, cost = problem

@@ -8,6 +8,7 @@ machine, or a time measured on this one, which is not.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -37,8 +38,8 @@ def choose(
 ) -> Keep:
     """The channels to keep so that ``cost(keep) <= target``; of every group, those of the highest scores.
 
-    ``cost`` is called about ``log2(channels)`` times and a few times for every
-    group, so it may build a candidate and time it.
+    ``cost`` is called about ``log2(channels)`` times and once or twice for every
+    group, never twice for the same widths, so it may build a candidate and time it.
 
     Args:
         spread: "uniform" takes the same share of every group; "global" takes the
@@ -54,21 +55,27 @@ def choose(
     sizes = {group.name: group.size for group in layout.groups}
     order = _order(sizes, scores, spread, prices or dict.fromkeys(sizes, 1.0))
 
+    known: dict[tuple[int, ...], float] = {}  # numbers of channels → what they cost
+
     def counts(taken: int) -> Counts:
-        gone = order[:taken]
-        left = {
-            name: max(size - gone.count(name), size - int(most * size), 1) for name, size in sizes.items()
-        }
+        gone = Counter(order[:taken])
+        left = {name: max(size - gone[name], size - int(most * size), 1) for name, size in sizes.items()}
         return {name: min(-(-count // multiple) * multiple, sizes[name]) for name, count in left.items()}
 
+    def price(left: Counts) -> float:
+        numbers = tuple(left.values())
+        if numbers not in known:
+            known[numbers] = cost(_best(scores, left))
+        return known[numbers]
+
     def fits(left: Counts) -> bool:
-        return cost(_best(scores, left)) <= target
+        return price(left) <= target
 
     enough, short = len(order), -1  # taking `enough` away meets the target, `short` does not
     if not fits(counts(enough)):
         raise UsageError(
             f"the network must cost at most {target:,.0f}, but with {1 - most:.0%} of the channels of every group "
-            f"(at least {multiple}) it still costs {cost(_best(scores, counts(enough))):,.0f}; allow a higher "
+            f"(at least {multiple}) it still costs {price(counts(enough)):,.0f}; allow a higher "
             f"cost, or let a larger share of the channels go"
         )
     while enough - short > 1:
