@@ -261,7 +261,7 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     text = (
         replaced("  sparsity: 0.5", "  sparsity: 5")
         .replace("seed: 7", "seed: x")
-        .replace("alpha: 0.7", "alfa: 0.7")
+        .replace("\n  alpha: 0.7", "\n  alfa: 0.7")
     )
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError) as caught:
