@@ -134,6 +134,23 @@ def test_an_image_of_few_channels_is_widened_where_that_is_faster(tmp_path):
         assert executed(tmp_path)["Pad"] == 0
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_mean_that_becomes_a_map_again_is_never_flattened(tmp_path, precision):
+    make = Maker(0, (6, 6, 4))
+    make.add("squeeze", "global_average_pool", "image", (4,))
+    make.add("tall", "expand", "squeeze", (1, 1, 4))
+    make.weighted("gate", "conv2d", "tall", (1, 1, 4))
+    make.add("excited", "multiply", "image gate", (6, 6, 4))
+    make.add("flat", "flatten", "excited", (144,))
+    graph = lowered(make.graph(), precision)
+    batch = images(graph)
+    np.testing.assert_allclose(
+        written(graph, tmp_path).predict(batch), run(graph, batch), rtol=1e-4, atol=1e-6
+    )
+    assert "Unsqueeze" not in executed(tmp_path)
+    assert executed(tmp_path)["Flatten"] == 1
+
+
 def test_weights_of_w4_are_folded_into_float_constants(tmp_path):
     written(lowered(network(), "w4"), tmp_path)
     assert not {"Cast", "Mul", "DequantizeLinear", "MatMulNBits"} & executed(tmp_path).keys()

@@ -88,9 +88,9 @@ def moves(node: Node, graph: Graph, zero: np.generic | None = None) -> list[Step
     if node.op == "flatten" and len(shape) == 3 and max(shape[:2]) > 1:
         return [Step("Transpose", {"perm": [0, 2, 3, 1]}), Step("Flatten")]
     if node.op == "flatten" or (node.op == "global_average_pool" and len(node.shape) == 1):
-        return [Step("Flatten")]
+        return [] if _stays_a_map(node, graph) else [Step("Flatten")]
     if node.op == "expand":
-        return [Step("Unsqueeze", {}, (SIDES,))]
+        return [] if _stays_a_map(graph[node.inputs[0]], graph) else [Step("Unsqueeze", {}, (SIDES,))]
     if node.op == "concat":
         return [Step("Concat", {"axis": CHANNELS})]
     if node.op == "max_pool":
@@ -103,6 +103,16 @@ def moves(node: Node, graph: Graph, zero: np.generic | None = None) -> list[Step
         first, last = [top, left], [shape[0] - bottom, shape[1] - right]
         return [Step("Slice", {}, (np.array(first, np.int64), np.array(last, np.int64), SIDES))]
     return []
+
+
+def _stays_a_map(node: Node, graph: Graph) -> bool:
+    """Is ``node`` a mean over a map that all its readers make a map of again (squeeze-and-excitation)?"""
+    readers = graph.consumers(node.name)
+    return (
+        node.op == "global_average_pool"
+        and bool(readers)
+        and all(reader.op == "expand" for reader in readers)
+    )
 
 
 def sums_ones(node: Node, shape: tuple[int, ...]) -> bool:
