@@ -278,6 +278,17 @@ def test_only_the_ends_have_names_and_equal_vectors_are_stored_once(tmp_path):
     assert (tmp_path / "model").read_bytes().count(np.zeros(6, np.int64).tobytes()) == 1
 
 
+def test_constants_are_aligned_as_the_schema_demands():
+    data = serialize(lowered(network(), "w4"), False)
+    model = tfl.Model.GetRootAs(data)
+    starts = [
+        model.Buffers(index)._tab.Vector(model.Buffers(index)._tab.Offset(4))
+        for index in range(1, model.BuffersLength())
+    ]
+    assert len(starts) > 8
+    assert {start % 16 for start in starts} == {0}
+
+
 def test_float_files_demand_no_newer_operators_than_they_need():
     versions = {
         code.builtinCode: code.version

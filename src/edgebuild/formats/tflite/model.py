@@ -55,6 +55,8 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
     def CreateNumpyVector(self, x: npt.NDArray[Any]) -> int:  # noqa: N802 (flatbuffers' name)
         key = (x.dtype.str, x.tobytes())
         if key not in self._stored:
+            if x.dtype == np.uint8:
+                self.Prep(16, x.size)  # the data of a buffer: (force_align: 16) in the schema
             self._stored[key] = super().CreateNumpyVector(x)
         return self._stored[key]
 
