@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -84,6 +84,7 @@ kernels = hnp.arrays(np.float32, (3, 3, 2, 4), elements=st.floats(-10, 10, width
 
 
 @given(kernels, st.integers(2, 3))
+@settings(deadline=None)
 def test_four_bits_are_seven_steps_either_way(values, axis):
     weight = least_error(values, axis, 4)
     assert weight.bits == 4
@@ -92,6 +93,7 @@ def test_four_bits_are_seven_steps_either_way(values, axis):
 
 
 @given(kernels, st.integers(2, 3))
+@settings(deadline=None)
 def test_a_searched_scale_is_never_worse_than_the_largest_weight(values, axis):
     shape = [1] * 4
     shape[axis] = -1
@@ -104,6 +106,7 @@ def test_a_searched_scale_is_never_worse_than_the_largest_weight(values, axis):
 
 
 @given(kernels)
+@settings(deadline=None)
 def test_weights_that_are_on_a_four_bit_grid_stay_as_they_are(values):
     once = least_error(values, 3, 4).real()
     np.testing.assert_allclose(least_error(once, 3, 4).real(), once, rtol=1e-6)

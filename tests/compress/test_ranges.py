@@ -77,6 +77,7 @@ def test_mse_clips_an_outlier_as_far_as_the_finer_steps_are_worth_it():
 
 
 @given(hnp.arrays(np.uint8, 50), st.sampled_from([1 / 255, 1 / 16, 0.3]), st.sampled_from(sorted(RANGES)))
+@settings(deadline=None)
 def test_whole_pixels_lose_nothing_on_the_grid_of_the_input(pixels, scale, ranges):
     real_pixels = pixels.reshape(-1, 1, 1, 1).astype(np.float32) * np.float32(scale)
     graph = replace(IDENTITY, pixel_scale=scale)
