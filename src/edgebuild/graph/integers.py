@@ -10,6 +10,7 @@ are not linear are computed in float32 from the real values of the codes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,8 @@ from edgebuild.graph.windows import SUMS, cropped, largest, padded, totals
 
 __all__ = ["compute"]
 
-Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
+Array = npt.NDArray[Any]
 
 
 def compute(node: Node, inputs: Sequence[Codes], grids: Sequence[Grid]) -> Codes:
@@ -51,11 +52,12 @@ def _centred(values: Codes, grid: Grid) -> Integers:
     return values.astype(np.int32) - np.int32(grid.zero_point)
 
 
-def _in_steps(node: Node, centred: list[Integers], scales: list[np.float32], out: np.float32) -> Floats:
+def _in_steps(node: Node, centred: list[Integers], scales: list[np.float32], out: np.float32) -> Array:
     """What ``node`` computes, in steps of its output grid (scale ``out``), not rounded yet."""
     if node.op == "add":
-        first, second = (values.astype(np.float32) for values in centred)
-        return np.asarray((scales[0] * first + scales[1] * second) / out)
+        # Runtimes scale by fixed-point numbers finer than float32: what is not quite a tie must not become one.
+        first, second = (values * np.float64(scale) for values, scale in zip(centred, scales, strict=True))
+        return np.asarray((first + second) / np.float64(out))
     if node.op == "multiply":
         return (centred[0] * centred[1]).astype(np.float32) * (scales[0] * scales[1] / out)
     if node.op == "average_pool":  # it keeps the grid of its input
