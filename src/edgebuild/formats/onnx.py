@@ -104,10 +104,12 @@ class ONNXSession:
 def saturates() -> bool:
     """Do this processor's kernels for uint8 and int8 add two products in 16 bits, which overflow?
 
-    Those of x86 without VNNI do; asking costs a few milliseconds, once per process.
+    Those of x86 without VNNI do; asking costs about a millisecond, once per process.
     """
     import onnxruntime as ort
 
-    session = ort.InferenceSession(PROBE, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1  # none is started
+    session = ort.InferenceSession(PROBE, options, providers=["CPUExecutionProvider"])
     codes, kernel = np.full((1, 4), 255, np.uint8), np.full((4, 16), 127, np.int8)
     return bool((session.run(["c"], {"a": codes, "b": kernel})[0] != 4 * 255 * 127).any())
