@@ -60,9 +60,12 @@ def test_a_saved_leading_one_becomes_the_batch() -> None:
 @pytest.mark.parametrize(
     ("middle", "reason"),
     [
-        (operation("softmax", "m", (1, 2, 4, 4), x="%x", axis=0), "axis 0 is normalized"),
+        (operation("softmax", "m", (1, 2, 4, 4), x="%x", axis=0), "it works along axis 0"),
         (operation("transpose", "m", (2, 1, 4, 4), x="%x", perm=[1, 0, 2, 3]), "no leading axis of size 1"),
-        (operation("reduce_mean", "m", (1, 2, 4, 4), x="%x", axes=[0], keep_dims=True), "axis 0 is averaged"),
+        (
+            operation("reduce_mean", "m", (1, 2, 4, 4), x="%x", axes=[0], keep_dims=True),
+            "it works along axis 0",
+        ),
         (operation("concat", "m", (2, 2, 4, 4), values=("%x", "%x"), axis=0), "no leading axis of size 1"),
         (operation("reshape", "m", (2, 16), x="%x", shape=[2, 16]), "no leading axis of size 1"),
         (
@@ -109,9 +112,9 @@ def test_tensors_are_dropped_after_their_last_use_and_outputs_are_kept() -> None
 
 def test_an_unknown_operation_is_refused_with_its_place_and_what_is_known() -> None:
     with pytest.raises(
-        GraphError, match=r"here \(erf 'y'\): this operation cannot be evaluated; known are add, avg_pool"
+        GraphError, match=r"here \(lstm 'y'\): this operation cannot be evaluated; known are abs, acos"
     ):
-        plan(function(operation("erf", "y", (1, 2, 4, 4), x="%x")))
+        plan(function(operation("lstm", "y", (1, 2, 4, 4), x="%x")))
 
 
 def test_a_result_that_is_not_as_declared_is_refused_with_its_place() -> None:

@@ -198,10 +198,10 @@ def test_casts_truncate_and_refuse_unknown_types() -> None:
     ("op", "inputs", "message"),
     [
         ("conv", {"x": normal(1, 3, 5, 5), "weight": normal(2, 4, 3, 3)}, "does not fit 3 channels"),
-        ("conv", {"x": normal(1, 3, 5, 5), "weight": normal(2, 3, 3, 3), "dilations": [2, 2]}, "dilat"),
+        ("conv", {"x": normal(1, 3, 4, 4), "weight": normal(2, 3, 3, 3), "dilations": [2, 2]}, "does not fit"),
         ("conv", {"x": normal(1, 3, 2, 2), "weight": normal(2, 3, 3, 3)}, "does not fit into an image"),
-        ("conv", {"x": normal(3, 5, 5), "weight": normal(2, 3, 3, 3)}, "rank 4"),
-        ("max_pool", {"x": normal(1, 3, 5, 5), "kernel_sizes": [2, 2], "ceil_mode": True}, "ceil_mode"),
+        ("conv", {"x": normal(3, 5), "weight": normal(2, 3, 3, 3)}, "rank 3 or 4"),
+        ("max_pool", {"x": normal(1, 3, 5, 5), "kernel_sizes": [2]}, "2 spatial axes, a parameter has 1"),
         ("linear", {"x": normal(1, 3), "weight": normal(2, 4)}, "does not fit x"),
         ("reshape", {"x": normal(2, 3), "shape": [4, 2]}, "has not the elements"),
         ("relu", {}, "parameter x must be one tensor, found nothing"),

@@ -110,8 +110,15 @@ def _set(path: Callable[[Any], tuple[Any, str]], value: Any) -> Change:
         (lambda m: m.neuralNetwork.layers.add(), "must hold an ML Program, found neuralNetwork"),
         (lambda m: operations(m)[1].blocks.add(), r"linear 'logits'\) has nested blocks"),
         (
-            lambda m: operations(m)[1].outputs[0].type.tensorType.dimensions[0].unknown.SetInParent(),
-            "flexible shape",
+            _set(
+                lambda m: (operations(m)[1].outputs[0].type.tensorType.dimensions[0].unknown, "variadic"),
+                True,
+            ),
+            "an unknown number of axes",
+        ),
+        (
+            lambda m: saved(m).type.tensorType.dimensions[0].unknown.SetInParent(),
+            "a constant of unknown shape",
         ),
     ],
 )

@@ -7,8 +7,9 @@ outputs = run(prepared, {"image": x})   # x: (n, channels, height, width)
 
 from __future__ import annotations
 
-from edgebuild.mil.evaluate import Plan, plan, run
+from edgebuild.mil.evaluate import run
 from edgebuild.mil.ops import OPERATORS
+from edgebuild.mil.plan import Plan, plan
 from edgebuild.mil.program import Array, Function, Operation, Program, Reference, TensorType, Value
 from edgebuild.mil.reader import parse, read
 

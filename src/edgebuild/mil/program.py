@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Argument", "Array", "Function", "Operation", "Program", "Reference", "TensorType", "Value"]
+__all__ = [
+    "UNKNOWN",
+    "Argument",
+    "Array",
+    "Function",
+    "Operation",
+    "Program",
+    "Reference",
+    "TensorType",
+    "Value",
+]
 
 Array = npt.NDArray[np.generic]
 
@@ -22,15 +32,37 @@ Array = npt.NDArray[np.generic]
 Value = Array | str
 
 
+_SUB_BYTE = {"int4": 4, "uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6}
+
+#: The size of an axis that the file leaves open: a flexible batch.
+UNKNOWN = -1
+
+
 @dataclass(frozen=True)
 class TensorType:
-    """Element type and shape. ``dtype`` is a numpy name, or "string"."""
+    """Element type and shape.
+
+    ``dtype`` is a numpy name, "string", or a type of less than a byte: "int4",
+    "uint1", "uint2", "uint3", "uint4", "uint6". An axis is :data:`UNKNOWN`
+    where its size is given with the input only.
+    """
 
     dtype: str
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+        sizes = ("?" if size == UNKNOWN else str(size) for size in self.shape)
+        return f"{self.dtype}[{', '.join(sizes)}]"
+
+    @property
+    def bits(self) -> int:
+        """Bits that one element takes in the file."""
+        return _SUB_BYTE[self.dtype] if self.dtype in _SUB_BYTE else 8 * np.dtype(self.dtype).itemsize
+
+    @property
+    def held(self) -> str:
+        """The numpy type that holds an element in memory: one byte for a type of less than a byte."""
+        return self.dtype if self.dtype not in _SUB_BYTE else self.dtype[:-1] + "8"
 
 
 @dataclass(frozen=True)

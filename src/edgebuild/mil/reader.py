@@ -16,19 +16,35 @@ from google.protobuf.message import DecodeError
 
 from edgebuild.errors import DataError, GraphError
 from edgebuild.mil import blob, package, proto
-from edgebuild.mil.program import Argument, Array, Function, Operation, Program, Reference, TensorType, Value
+from edgebuild.mil.program import (
+    UNKNOWN,
+    Argument,
+    Array,
+    Function,
+    Operation,
+    Program,
+    Reference,
+    TensorType,
+    Value,
+)
 
 __all__ = ["parse", "read"]
 
-#: MIL's data type → numpy's name. Sub-byte and 64-bit types do not occur in what we execute.
+#: MIL's data type → the name in :class:`TensorType`. 64-bit types do not occur in what Core ML executes.
 _DTYPES = {
     "BOOL": "bool",
     "STRING": "string",
     "FLOAT16": "float16",
     "FLOAT32": "float32",
+    "INT4": "int4",
     "INT8": "int8",
     "INT16": "int16",
     "INT32": "int32",
+    "UINT1": "uint1",
+    "UINT2": "uint2",
+    "UINT3": "uint3",
+    "UINT4": "uint4",
+    "UINT6": "uint6",
     "UINT8": "uint8",
     "UINT16": "uint16",
     "UINT32": "uint32",
@@ -154,16 +170,22 @@ class _Reader:
         code = proto.mil_pb2().DataType.Name(tensor.dataType)
         if code not in _DTYPES:
             raise GraphError(f"{place} has element type {code}; known are {', '.join(_DTYPES)}")
-        if any(dimension.WhichOneof("dimension") != "constant" for dimension in tensor.dimensions):
-            raise GraphError(f"{place} has a flexible shape; export with fixed shapes")
+        if any(dimension.unknown.variadic for dimension in tensor.dimensions):
+            raise GraphError(f"{place} has an unknown number of axes; export with a fixed rank")
         if tensor.rank != len(tensor.dimensions):
             raise DataError(
                 f"{place}: rank {tensor.rank} with {len(tensor.dimensions)} dimensions; export it again"
             )
-        return TensorType(_DTYPES[code], tuple(int(item.constant.size) for item in tensor.dimensions))
+        sizes = (
+            int(item.constant.size) if item.WhichOneof("dimension") == "constant" else UNKNOWN
+            for item in tensor.dimensions
+        )
+        return TensorType(_DTYPES[code], tuple(sizes))
 
     def value(self, item: Any, place: str) -> Value:
         expected = self.type(item.type, place)
+        if UNKNOWN in expected.shape:
+            raise DataError(f"{place} is a constant of unknown shape {expected}; export it again")
         if item.WhichOneof("value") == "blobFileValue":
             if item.blobFileValue.fileName != package.WEIGHT_URI:
                 raise DataError(
@@ -185,8 +207,10 @@ class _Reader:
 
 def _immediate(values: Any, field: str, expected: TensorType, place: str) -> Array:
     """A small constant written into the specification itself."""
-    dtype = np.dtype(expected.dtype)
+    dtype = np.dtype(expected.held)
     if field == "bytes":
+        if expected.bits < 8:
+            return blob.unpack(values, expected, place)
         if len(values) % dtype.itemsize:
             raise DataError(
                 f"{place}: {len(values)} bytes are no whole number of {dtype} elements; export it again"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import GraphError
-from edgebuild.mil.ops.signature import Call, Inputs, Operator, array, integers, real
+from edgebuild.mil.ops.signature import Inputs, Operator, alone, array, integers, real
 from edgebuild.mil.ops.window import Window, batch_first, batch_last, read_window
 from edgebuild.mil.program import Array
 
@@ -24,16 +24,20 @@ _BAND = 256
 
 
 def conv(inputs: Inputs) -> Array:
-    """``x`` (n, in, h, w), ``weight`` (out, in / groups, kh, kw), ``bias`` (out,) → (n, out, oh, ow)."""
+    """``x`` (n, in, h, w), ``weight`` (out, in / groups, kh, kw), ``bias`` (out,) → (n, out, oh, ow).
+
+    With one spatial axis the heights are left out.
+    """
+    rank = array(inputs, "x").ndim
     x, weight = batch_last(array(inputs, "x")), real(inputs, "weight")
     groups = integers(inputs, "groups", (1,))[0]
-    if any(step != 1 for step in integers(inputs, "dilations", (1, 1))):
-        raise GraphError("dilated convolutions are not covered; export with dilation 1")
-    if weight.ndim != 4 or weight.shape[1] * groups != x.shape[0] or weight.shape[0] % groups:
+    if weight.ndim != rank or weight.shape[1] * groups != x.shape[0] or weight.shape[0] % groups:
         raise GraphError(
             f"weight of shape {weight.shape} in {groups} groups does not fit {x.shape[0]} channels"
         )
-    window = read_window(inputs, (x.shape[1], x.shape[2]), (weight.shape[2], weight.shape[3]))
+    if rank == 3:
+        weight = weight[:, :, None]
+    window = read_window(inputs, (x.shape[1], x.shape[2]), (weight.shape[2], weight.shape[3]), rank)
     out = np.empty((weight.shape[0], window.out[0], window.out[1], x.shape[3]), np.float32)
     padded = window.pad(x)
     if groups == weight.shape[0] == x.shape[0]:
@@ -45,7 +49,7 @@ def conv(inputs: Inputs) -> Array:
             _dense(source, part, window, target)
     if "bias" in inputs:
         out += real(inputs, "bias").reshape(-1, 1, 1, 1)
-    return batch_first(out)
+    return batch_first(out, rank)
 
 
 def _dense(padded: Real, weight: Real, window: Window, out: Real) -> None:
@@ -73,7 +77,7 @@ def _depthwise(padded: Real, weight: Real, window: Window, out: Real) -> None:
     several times faster; but a zero times infinity would spread, so infinite
     inputs (float16 that overflowed) take the plain way.
     """
-    if np.isfinite(padded.sum()) and window.size[0] * padded.shape[2] <= _BAND:
+    if window.dilations == (1, 1) and np.isfinite(padded.sum()) and window.size[0] * padded.shape[2] <= _BAND:
         _banded(padded, weight, window, out)
     else:
         _shifted(padded, weight, window, out)
@@ -110,8 +114,4 @@ def _shifted(padded: Real, weight: Real, window: Window, out: Real) -> None:
                 target += np.multiply(seen, taps, out=product)
 
 
-def _batch(call: Call) -> str | None:
-    return None if set(call.varying) == {"x"} else "the weights depend on the input"
-
-
-OPERATORS: Mapping[str, Operator] = {"conv": Operator(conv, _batch)}
+OPERATORS: Mapping[str, Operator] = {"conv": Operator(conv, alone)}

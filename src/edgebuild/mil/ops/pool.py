@@ -1,55 +1,67 @@
-"""Pooling over the two axes of an image."""
+"""Pooling over the one or two spatial axes of an image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from edgebuild.errors import GraphError
-from edgebuild.mil.ops.signature import Call, Inputs, Operator, array, flag, integers
-from edgebuild.mil.ops.window import Window, batch_first, batch_last, read_window
+from edgebuild.mil.ops.signature import Inputs, Operator, alone, array, flag, integers
+from edgebuild.mil.ops.window import Window, batch_first, batch_last, pair, read_window
 from edgebuild.mil.program import Array
 
 __all__ = ["OPERATORS"]
 
+Real = npt.NDArray[np.float32]
+
 
 def avg_pool(inputs: Inputs) -> Array:
-    """Mean over windows of ``x`` (n, c, h, w); padding counts unless excluded."""
-    x = batch_last(array(inputs, "x"))
-    window = _window(inputs, (x.shape[1], x.shape[2]))
-    total = np.zeros((x.shape[0], window.out[0], window.out[1], x.shape[3]), np.float32)
+    """Mean over windows of ``x`` (n, c, h, w) or (n, c, w); padding counts unless excluded."""
+    x, window = _opened(inputs)
+    total = np.zeros((x.shape[0], *window.out, x.shape[3]), np.float32)
     for _, _, seen in window.taps(window.pad(x)):
         total += seen
-    if not flag(inputs, "exclude_padding_from_average"):
-        return batch_first(total / np.float32(window.size[0] * window.size[1]))
-    inside = window.pad(np.ones((1, x.shape[1], x.shape[2], 1), np.float32))
-    count = np.sum([seen for _, _, seen in window.taps(inside)], axis=0, dtype=np.float32)
-    return batch_first(total / count)
+    return batch_first(total / _counted(inputs, x, window), array(inputs, "x").ndim)
 
 
 def max_pool(inputs: Inputs) -> Array:
-    """Largest of each window of ``x`` (n, c, h, w); padding never wins."""
-    x = batch_last(array(inputs, "x"))
-    window = _window(inputs, (x.shape[1], x.shape[2]))
-    best = np.full((x.shape[0], window.out[0], window.out[1], x.shape[3]), -np.inf, np.float32)
+    """Largest of each window of ``x`` (n, c, h, w) or (n, c, w); padding never wins."""
+    x, window = _opened(inputs)
+    best = np.full((x.shape[0], *window.out, x.shape[3]), -np.inf, np.float32)
     for _, _, seen in window.taps(window.pad(x, -np.inf)):
         np.maximum(best, seen, out=best)
-    return batch_first(best)
+    return batch_first(best, array(inputs, "x").ndim)
 
 
-def _window(inputs: Inputs, image: tuple[int, int]) -> Window:
-    size = integers(inputs, "kernel_sizes")
-    if len(size) != 2:
-        raise GraphError(f"only windows over height and width are covered, found {len(size)} axes")
-    return read_window(inputs, image, (size[0], size[1]))
+def l2_pool(inputs: Inputs) -> Array:
+    """Root of the sum of squares over windows of ``x`` (n, c, h, w) or (n, c, w)."""
+    x, window = _opened(inputs)
+    total = np.zeros((x.shape[0], *window.out, x.shape[3]), np.float32)
+    for _, _, seen in window.taps(window.pad(x)):
+        total += np.square(seen)
+    return batch_first(np.sqrt(total), array(inputs, "x").ndim)
 
 
-def _batch(call: Call) -> str | None:
-    return None if set(call.varying) == {"x"} else "its parameters depend on the input"
+def _opened(inputs: Inputs) -> tuple[Real, Window]:
+    """The image with its batch last, and the window."""
+    rank = array(inputs, "x").ndim
+    x = batch_last(array(inputs, "x"))
+    size = pair(integers(inputs, "kernel_sizes"), rank, 1)
+    return x, read_window(inputs, (x.shape[1], x.shape[2]), size, rank)
+
+
+def _counted(inputs: Inputs, x: Real, window: Window) -> Real | np.float32:
+    """How many pixels each window averages; what lies beyond the padding never counts."""
+    exclude = flag(inputs, "exclude_padding_from_average")
+    if not exclude and not any(window.extra):
+        return np.float32(window.size[0] * window.size[1])
+    inside = window.pad(np.ones((1, *x.shape[1:3], 1), np.float32), 0.0 if exclude else 1.0, 0.0)
+    return np.sum([seen for _, _, seen in window.taps(inside)], axis=0, dtype=np.float32)
 
 
 OPERATORS: Mapping[str, Operator] = {
-    "avg_pool": Operator(avg_pool, _batch),
-    "max_pool": Operator(max_pool, _batch),
+    "avg_pool": Operator(avg_pool, alone),
+    "l2_pool": Operator(l2_pool, alone),
+    "max_pool": Operator(max_pool, alone),
 }

@@ -39,11 +39,6 @@ def dequantize(inputs: Inputs) -> Array:
     return _real(inputs, "input")
 
 
-def constexpr_affine_dequantize(inputs: Inputs) -> Array:
-    """A stored weight: :func:`dequantize` of ``quantized_data``."""
-    return _real(inputs, "quantized_data")
-
-
 def _real(inputs: Inputs, key: str) -> Array:
     codes = array(inputs, key)
     if codes.dtype not in (np.int8, np.uint8):
@@ -78,12 +73,7 @@ def _batch(call: Call) -> str | None:
     return None
 
 
-def _never(call: Call) -> str | None:
-    return "a stored weight cannot depend on the input"
-
-
 OPERATORS: Mapping[str, Operator] = {
     "quantize": Operator(quantize, _batch),
     "dequantize": Operator(dequantize, _batch),
-    "constexpr_affine_dequantize": Operator(constexpr_affine_dequantize, _never),
 }

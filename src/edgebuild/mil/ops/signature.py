@@ -1,12 +1,13 @@
 """What an operation of MIL is to the evaluator: one signature, and when it may run batched.
 
-Every operation is a function ``run(inputs) -> array``:
+Every operation is a function ``run(inputs) -> array``, where
 
 * ``inputs`` maps MIL's parameter names to values: arrays (rank 0 for scalars),
   strings, or a tuple of arrays where the parameter is variadic. Parameters
   that the file leaves out are absent, and the function applies MIL's default.
 * float16 values arrive as float32 arrays, and the evaluator rounds the result
   to the type that the program declares: arithmetic is in float32 throughout.
+* An operation with several results (split, topk) returns them as a tuple, in MIL's order.
 * What a function does not cover it refuses with a :class:`GraphError`; the
   evaluator adds the place.
 
@@ -31,9 +32,13 @@ __all__ = [
     "Inputs",
     "Operator",
     "aligned",
+    "alone",
+    "apart",
     "array",
     "flag",
     "integers",
+    "never",
+    "number",
     "real",
     "text",
     "values",
@@ -47,7 +52,8 @@ class Call:
     """One operation seen by its batch rule.
 
     ``varying`` holds the types of the parameters that depend on the program's
-    input (each a tuple, for variadic ones), ``constants`` all others.
+    input (each a tuple, for variadic ones), ``constants`` all others; ``output``
+    is the type of the first result.
     """
 
     varying: Mapping[str, tuple[TensorType, ...]]
@@ -62,10 +68,32 @@ BatchRule = Callable[[Call], "str | None"]
 
 @dataclass(frozen=True)
 class Operator:
-    """An entry of the registry."""
+    """An entry of the registry.
 
-    run: Callable[[Inputs], Array]
+    ``rebatch`` is for operations whose constants spell out the batch size (the
+    1 in reshape's ``shape``): it returns the constants for a batch of any size,
+    given those of the file and the declared result.
+    """
+
+    run: Callable[[Inputs], Array | tuple[Array, ...]]
     batch: BatchRule
+    rebatch: Callable[[Inputs, TensorType], Inputs] | None = None
+
+
+def alone(call: Call, key: str = "x") -> str | None:
+    """Batch rule: only ``key`` may depend on the input."""
+    others = sorted(set(call.varying) - {key})
+    return f"{', '.join(others)} depends on the input" if others else None
+
+
+def apart(axes: tuple[int, ...], rank: int) -> str | None:
+    """Batch rule: the operation works along ``axes`` of a tensor of ``rank`` axes, which must leave out axis 0."""
+    return "it works along axis 0" if any(axis % rank == 0 for axis in axes) else None
+
+
+def never(call: Call) -> str | None:
+    """Batch rule of operations whose result is no batch."""
+    return "its result is one for all images"
 
 
 def aligned(call: Call) -> str | None:
@@ -102,6 +130,16 @@ def real(inputs: Inputs, key: str) -> npt.NDArray[np.float32]:
     if value.dtype != np.float32:
         raise GraphError(f"parameter {key} must be floating point, found {value.dtype}")
     return value.astype(np.float32, copy=False)
+
+
+def number(inputs: Inputs, key: str, default: float) -> np.float32:
+    """The floating point scalar ``key``."""
+    if key not in inputs:
+        return np.float32(default)
+    value = real(inputs, key)
+    if value.size != 1:
+        raise GraphError(f"parameter {key} must be one number, found shape {value.shape}")
+    return np.float32(value.reshape(()))
 
 
 def text(inputs: Inputs, key: str, default: str | None = None) -> str:
