@@ -8,10 +8,11 @@ that slows down slows all of them.
 
 from __future__ import annotations
 
+import textwrap
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,17 @@ import numpy as np
 from bench import worker
 from bench.peers import PEERS, Peer
 from bench.rows import Judgement, Pair, Row, compare, judge, spread
-from bench.runtimes import SCRIPT, find
+from bench.runtimes import find
+from bench.source import Recipe
 from bench.targets import Agreement, Target, agree, check
+from bench.timing import Effort, Timed, interleaved
 from bench.worker import REFERENCE, Done, Job, Plan
 from edgebuild.data.split import Split
 from edgebuild.errors import Finding
-from edgebuild.measure import isolated
 from edgebuild.measure.size import FileFacts, file_facts
 
 __all__ = ["Result", "Settings", "run"]
 
-#: A timed child needs seconds; this is a hang.
-TIMEOUT_S = 120.0
 #: Our file that the speed of our int8 ONNX file is held against.
 ORT_INT8, ORT_FP32 = "onnx-int8", "onnx-fp32"
 
@@ -43,8 +43,7 @@ class Settings:
 
     ``networks`` maps names to .keras files. ``images``, ``coreml_images`` and
     ``reference_images`` are the numbers of test images for the runtimes, for
-    the evaluation of Core ML files and for the integer reference. A latency is
-    ``rounds`` times the median of ``runs`` calls.
+    the evaluation of Core ML files and for the integer reference. ``recipe`` is how ours is quantized to int8.
     """
 
     data: Path
@@ -52,11 +51,10 @@ class Settings:
     images: int
     coreml_images: int
     reference_images: int
-    rounds: int
-    runs: int
-    warmup: int
+    effort: Effort
     training_steps: int
     parallel: int
+    recipe: Recipe
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class _Log:
 
     def add(self, done: Done) -> None:
         self.done[done.job] = done
-        job, what = done.job, done.error or "done"
+        job, what = done.job, textwrap.shorten(done.error or "done", 140)
         if done.error is None and "seconds" in done.facts:
             what = f"{done.facts['seconds']:.2f} s"
         self.say(f"{job.kind} {job.network} {job.peer}".rstrip() + f": {what}")
@@ -123,7 +121,14 @@ def _plan(settings: Settings, work: Path) -> Plan:
         REFERENCE: min(settings.reference_images, settings.images),
     }
     paths = {name: str(path.resolve()) for name, path in settings.networks.items()}
-    return Plan(str(settings.data.resolve()), str(work.resolve()), paths, images, settings.training_steps)
+    return Plan(
+        str(settings.data.resolve()),
+        str(work.resolve()),
+        paths,
+        images,
+        settings.training_steps,
+        asdict(settings.recipe),
+    )
 
 
 def _judge_all(settings: Settings, plan: Plan, log: _Log) -> None:
@@ -143,17 +148,12 @@ def _result(settings: Settings, plan: Plan, log: _Log, name: str) -> Result:
     folder = Path(plan.work) / name
     labels = Split.read(settings.data / "test.npz").labels
     float_logits = np.load(plan.predictions(name, "float"))
-    rounds, broken = _time_all(settings, folder, log, name)
-    rows = {
-        item.id: _row(
-            item, name, plan, log, rounds.get(item.id, ()), broken.get(item.id), float_logits, labels
-        )
-        for item in PEERS
-    }
+    timed = _time_all(settings, folder, log, name)
+    rows = {item.id: _row(item, name, plan, log, timed, float_logits, labels) for item in PEERS}
     logits = {item.id: plan.predictions(name, item.id) for item in PEERS}
 
     def beside(ours: str, rival: str) -> Pair:
-        return compare(rows[ours], rows[rival], rounds, logits, labels)
+        return compare(rows[ours], rows[rival], timed.rounds, logits, labels)
 
     pairs = [beside(f"{item.format}-{item.rival}", item.id) for item in PEERS if item.rival is not None]
     agreements = _agreements(plan, log, name)
@@ -164,42 +164,15 @@ def _result(settings: Settings, plan: Plan, log: _Log, name: str) -> Result:
     return Result(name, about, tuple(rows.values()), tuple(pairs), tuple(agreements), tuple(targets))
 
 
-def _time_all(
-    settings: Settings, folder: Path, log: _Log, name: str
-) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """p50 of every file in every round, microseconds, and why some could not be timed."""
-    timed = [
-        item
+def _time_all(settings: Settings, folder: Path, log: _Log, name: str) -> Timed:
+    """Every file that ran on the test images and whose runtime is here."""
+    shape = Split.read(settings.data / "test.npz").images.shape[1:]
+    files = {
+        item.id: (item.format, folder / item.file)
         for item in PEERS
         if find(item.format).unavailable_runtime() is None and log.ready(Job("evaluate", name, item.id))
-    ]
-    shape = Split.read(settings.data / "test.npz").images.shape[1:]
-    seen: dict[str, list[float]] = {item.id: [] for item in timed}
-    broken: dict[str, str] = {}
-    for number in range(settings.rounds):
-        for item in timed if number % 2 == 0 else reversed(timed):
-            if item.id not in broken:
-                try:
-                    seen[item.id].append(_p50(settings, folder / item.file, item.format, shape))
-                except Finding as error:
-                    broken[item.id] = " ".join(str(error).split())
-        log.say(f"time {name}: round {number + 1} of {settings.rounds}, {len(timed) - len(broken)} files")
-    return {key: values for key, values in seen.items() if key not in broken}, broken
-
-
-def _p50(settings: Settings, path: Path, format: str, shape: tuple[int, int, int]) -> float:
-    measured = isolated.run(
-        format,
-        path,
-        shape,
-        threads=1,
-        warmup=settings.warmup,
-        runs=settings.runs,
-        timeout_s=TIMEOUT_S,
-        command=SCRIPT,
-    )
-    assert measured.latency is not None  # only runtimes that exist here are timed
-    return measured.latency.p50
+    }
+    return interleaved(files, shape, settings.effort, lambda text: log.say(f"time {name}: {text}"))
 
 
 def _row(
@@ -207,8 +180,7 @@ def _row(
     name: str,
     plan: Plan,
     log: _Log,
-    rounds: Sequence[float],
-    broken: str | None,
+    timed: Timed,
     float_logits: Any,
     labels: Any,
 ) -> Row:
@@ -234,8 +206,8 @@ def _row(
         size_bytes=facts.size_bytes if facts else None,
         gzip_bytes=facts.gzip_bytes if facts else None,
         judgement=judgement,
-        p50_us=spread(rounds) if rounds else None,
-        error=error or broken,
+        p50_us=spread(timed.rounds[item.id]) if item.id in timed.rounds else None,
+        error=error or timed.broken.get(item.id),
         not_timed=find(item.format).unavailable_runtime(),
     )
 

@@ -18,6 +18,9 @@ from typing import Any
 from bench import report
 from bench.comparison import Result, Settings, run
 from bench.networks import NETWORKS, cached
+from bench.source import Recipe
+from bench.timing import Effort
+from edgebuild.compress.ranges import RANGES
 from edgebuild.data.split import Split
 from edgebuild.errors import DataError, EdgebuildError, UsageError
 from edgebuild.json_file import write_json
@@ -98,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         help="keeps the trained MobileNetV2 (default: %(default)s)")  # fmt: skip
     add("--training-steps", type=_positive, default=860, metavar="N",
         help="batches of 128 to train MobileNetV2 on (default: %(default)s, two epochs of Fashion-MNIST)")  # fmt: skip
+    add = parser.add_argument_group("how edgebuild quantizes to int8").add_argument
+    add("--ranges", default="minmax", choices=tuple(RANGES), help="of activations (default: %(default)s)")
+    add("--percentile", type=float, default=99.99, metavar="P", help="for percentile (default: %(default)s)")
+    add("--equalize", action="store_true", help="move weight ranges between layers until they are alike")
+    add("--correct-bias", action="store_true", help="put the mean error of each channel into its bias")
     add = parser.add_argument_group("how much is measured").add_argument
     add("--images", type=_positive, metavar="N", help="the first N test images (default: all)")
     add("--coreml-images", type=_positive, default=2000, metavar="N",
@@ -157,10 +165,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         images=options.images or available,
         coreml_images=options.coreml_images,
         reference_images=options.reference_images,
-        rounds=options.rounds,
-        runs=options.runs,
-        warmup=options.warmup,
+        effort=Effort(options.rounds, options.runs, options.warmup),
         training_steps=options.training_steps,
+        recipe=Recipe(options.ranges, options.percentile, options.equalize, options.correct_bias),
         parallel=min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 4),
     )
 
@@ -183,17 +190,23 @@ def document(
 
 def page(found: Mapping[str, Any], results: Sequence[Result]) -> str:
     """The comparison as a Markdown page."""
-    machine, chosen = found["host"], found["settings"]
+    machine, effort = found["host"], found["settings"]["effort"]
+    recipe = _said(found["settings"]["recipe"])
     versions = ", ".join(f"{name} {version or 'missing'}" for name, version in machine["packages"].items())
     lines = [
         "# edgebuild beside the vendors' tools",
         "",
         f"{machine['cpu']}, {machine['usable_cores']} cores, {machine['os']}, Python {machine['python']}; load "
-        f"{machine['load_before']} before and {machine['load_after']} after. One thread, {chosen['rounds']} rounds of "
-        f"{chosen['runs']} calls; {found['seconds']:.0f} s in all. {versions}.",
+        f"{machine['load_before']} before and {machine['load_after']} after. One thread, {effort['rounds']} rounds of "
+        f"{effort['runs']} calls; {found['seconds']:.0f} s in all. Ours in int8: {recipe}. {versions}.",
         "",
     ]
     return "\n".join(lines) + "\n" + "\n".join(markdown(shown) for shown in _tables(results))
+
+
+def _said(recipe: Mapping[str, Any]) -> str:
+    extras = [name.replace("_", " ") for name in ("equalize", "correct_bias") if recipe[name]]
+    return ", ".join([f"{recipe['ranges']} ranges", *extras])
 
 
 def _tables(results: Sequence[Result]) -> list[Table]:

@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild import mil
 from edgebuild.errors import GraphError, UsageError
-from edgebuild.formats import coreml as our_coreml
-from edgebuild.formats import litert
-from edgebuild.formats.registry import Session
+from edgebuild.formats.registry import Session, open_format
 from edgebuild.measure import isolated
 
 __all__ = ["SCRIPT", "Runtime", "find"]
@@ -67,20 +64,22 @@ class CoreMLFile:
     """An ML Program with one image and one output, evaluated from its bytes by :mod:`edgebuild.mil`."""
 
     def __init__(self, path: Path, _threads: int) -> None:
+        from edgebuild import mil
+
+        self._mil = mil
         self._plan = mil.plan(mil.read(path).main)
         ((self._name, self._type),) = self._plan.inputs.items()
 
     def predict(self, images: Floats) -> Floats:
         given = _laid_out(images, self._type.shape[1:])
-        starts = range(0, len(given), CHUNK)
-        parts = [self._run(given[start : start + CHUNK]) for start in starts]
+        parts = [self._run(given[start : start + CHUNK]) for start in range(0, len(given), CHUNK)]
         return np.concatenate(parts).astype(np.float32)
 
     def bind(self, image: Floats) -> Callable[[], object]:
         raise GraphError("numpy's evaluation of a Core ML file says nothing about its speed on a device")
 
     def _run(self, images: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return mil.run(self._plan, {self._name: images})[self._plan.outputs[0]]
+        return self._mil.run(self._plan, {self._name: images})[self._plan.outputs[0]]
 
 
 def find(name: str) -> Runtime:
@@ -104,7 +103,7 @@ def _laid_out(images: Floats, shape: tuple[Any, ...] | list[Any]) -> Floats:
 
 
 def _coreml_unavailable() -> str | None:
-    return our_coreml.unavailable_runtime() or "this comparison times LiteRT and ONNX Runtime only"
+    return open_format("coreml").unavailable_runtime() or "this comparison times LiteRT and ONNX Runtime only"
 
 
 def _available() -> None:
@@ -112,7 +111,7 @@ def _available() -> None:
 
 
 _RUNTIMES = {
-    "litert": Runtime(litert.load, _available),
+    "litert": Runtime(lambda path, threads: open_format("litert").load(path, threads), _available),
     "onnx": Runtime(ONNXFile, _available),
     "coreml": Runtime(CoreMLFile, _coreml_unavailable),
 }

@@ -23,9 +23,19 @@ from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
 from edgebuild.train import backend
 
-__all__ = ["Source", "remove"]
+__all__ = ["Recipe", "Source", "remove"]
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How edgebuild chooses the numbers of its int8 grid; see the quantize section of params.yaml."""
+
+    ranges: str = "minmax"
+    percentile: float = 99.99
+    equalize: bool = False
+    correct_bias: bool = False
 
 
 @dataclass
@@ -37,6 +47,7 @@ class Source:
         keras: its trained float model, a .keras file.
         data: the folder of the prepared splits (``test.npz``, ``calibration.npz``, ``train.npz``).
         work: where files of this network are written.
+        recipe: how ours is quantized.
         borrowed: seconds that steps took which were ready when they were asked for.
     """
 
@@ -44,6 +55,7 @@ class Source:
     keras: Path
     data: Path
     work: Path
+    recipe: Recipe = Recipe()
     borrowed: float = field(default=0.0, compare=False)
 
     def model(self) -> Any:

@@ -27,7 +27,7 @@ import numpy as np
 from bench import networks
 from bench.peers import ours, peer
 from bench.runtimes import find
-from bench.source import Source, remove
+from bench.source import Recipe, Source, remove
 from edgebuild.errors import EdgebuildError
 from edgebuild.graph.count import count
 from edgebuild.graph.run import run as run_reference
@@ -49,7 +49,8 @@ class Plan:
     """What all jobs of one comparison have in common; paths are strings, as JSON has them.
 
     ``networks`` maps names to .keras files; ``images`` maps formats to the
-    number of test images that files of that format, and "reference", are run on.
+    number of test images that files of that format, and "reference", are run on;
+    ``recipe`` holds the fields of a :class:`bench.source.Recipe`.
     """
 
     data: str
@@ -57,11 +58,12 @@ class Plan:
     networks: Mapping[str, str]
     images: Mapping[str, int]
     training_steps: int
+    recipe: Mapping[str, Any]
 
     def source(self, network: str) -> Source:
         folder = Path(self.work) / network
         folder.mkdir(parents=True, exist_ok=True)
-        return Source(network, Path(self.networks[network]), Path(self.data), folder)
+        return Source(network, Path(self.networks[network]), Path(self.data), folder, Recipe(**self.recipe))
 
     def predictions(self, network: str, name: str) -> Path:
         """Where logits are, float32 ``(images, classes)``."""

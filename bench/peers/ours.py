@@ -8,6 +8,8 @@ from pathlib import Path
 from bench.peers.peer import Peer
 from bench.source import Source, remove
 from edgebuild.compress import quantize
+from edgebuild.compress.bias import correct_bias
+from edgebuild.compress.equalize import equalize
 from edgebuild.compress.ranges import observe
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph import file
@@ -38,8 +40,11 @@ def _lower(source: Source, precision: str) -> Graph:
     float_graph = graph(source, "fp32")
     if precision != "int8":
         return getattr(quantize, f"to_{precision}")(float_graph)  # type: ignore[no-any-return]
-    grids = observe(float_graph, source.calibration(), ranges="minmax", percentile=99.99)
-    return quantize.to_int8(float_graph, grids)
+    images, recipe = source.calibration(), source.recipe
+    start = equalize(float_graph) if recipe.equalize else float_graph
+    grids = observe(start, images, ranges=recipe.ranges, percentile=recipe.percentile)
+    integer = quantize.to_int8(start, grids)
+    return quantize.to_int8(correct_bias(start, integer, images), grids) if recipe.correct_bias else integer
 
 
 def warm(source: Source, format: str) -> None:

@@ -112,7 +112,7 @@ def test_the_three_executions_of_the_integer_grid_are_compared(comparison: dict[
 def test_the_document_says_where_and_how_it_was_measured(comparison: dict[str, Any]) -> None:
     assert comparison["schema"] == 1
     assert comparison["host"]["packages"]["onnxruntime"]
-    assert comparison["settings"]["rounds"] == 2
+    assert comparison["settings"]["effort"]["rounds"] == 2
     assert comparison["seconds"] > 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.worker import Done, Job, Plan, run
 
 DOUBLE = (sys.executable, str(Path(__file__).with_name("double_worker.py")))
-PLAN = Plan("data", "work", {}, {}, 1)
+PLAN = Plan("data", "work", {}, {}, 1, {})
 
 
 def outcomes(*behaviours: str, patience_s: float = 60.0) -> list[Done]:
