@@ -125,7 +125,7 @@ def test_numbers_survive_whatever_the_sparsity(
         ("fp16", False, ["constexpr_sparse_to_dense"] * 4),
         ("w8", False, ["constexpr_affine_dequantize"] * 4),
         ("int8", False, ["constexpr_affine_dequantize"] * 4),
-        ("w8", True, ["constexpr_blockwise_shift_scale", "constexpr_blockwise_shift_scale",
+        ("w8", True, ["constexpr_sparse_blockwise_shift_scale", "constexpr_blockwise_shift_scale",
                       "constexpr_sparse_blockwise_shift_scale", "constexpr_blockwise_shift_scale"]),
         ("w4", False, ["constexpr_blockwise_shift_scale", "constexpr_blockwise_shift_scale",
                        "constexpr_sparse_blockwise_shift_scale", "constexpr_blockwise_shift_scale"]),
