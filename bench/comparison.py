@@ -85,7 +85,10 @@ class _Log:
         self.say(f"{job.kind} {job.network} {job.peer}".rstrip() + f": {what}")
 
     def say(self, text: str) -> None:
-        self.tell(f"{time.monotonic() - self.start:5.0f} s  {text}")
+        self.tell(f"{self.seconds():5.0f} s  {text}")
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
 
     def ready(self, job: Job) -> bool:
         return job in self.done and self.done[job].error is None
@@ -110,7 +113,11 @@ def run(settings: Settings, work: Path, tell: Callable[[str], None]) -> list[Res
             plan, [Job("convert", name, item.id) for name in plan.networks for item in chosen], log.add
         )
     _judge_all(settings, plan, log)
-    return [_result(settings, plan, log, name) for name in settings.networks]
+    results: list[Result] = []
+    for name in settings.networks:
+        left = 60 * settings.effort.minutes - log.seconds()
+        results.append(_result(settings, plan, log, name, left / (len(settings.networks) - len(results))))
+    return results
 
 
 def _plan(settings: Settings, work: Path) -> Plan:
@@ -144,11 +151,11 @@ def _judge_all(settings: Settings, plan: Plan, log: _Log) -> None:
         list(pool.map(lambda jobs: worker.run(plan, jobs, log.add), groups))
 
 
-def _result(settings: Settings, plan: Plan, log: _Log, name: str) -> Result:
+def _result(settings: Settings, plan: Plan, log: _Log, name: str, seconds: float) -> Result:
     folder = Path(plan.work) / name
     labels = Split.read(settings.data / "test.npz").labels
     float_logits = np.load(plan.predictions(name, "float"))
-    timed = _time_all(settings, folder, log, name)
+    timed = _time_all(settings, folder, log, name, seconds)
     rows = {item.id: _row(item, name, plan, log, timed, float_logits, labels) for item in PEERS}
     logits = {item.id: plan.predictions(name, item.id) for item in PEERS}
 
@@ -164,7 +171,7 @@ def _result(settings: Settings, plan: Plan, log: _Log, name: str) -> Result:
     return Result(name, about, tuple(rows.values()), tuple(pairs), tuple(agreements), tuple(targets))
 
 
-def _time_all(settings: Settings, folder: Path, log: _Log, name: str) -> Timed:
+def _time_all(settings: Settings, folder: Path, log: _Log, name: str, seconds: float) -> Timed:
     """Every file that ran on the test images and whose runtime is here."""
     shape = Split.read(settings.data / "test.npz").images.shape[1:]
     files = {
@@ -172,7 +179,7 @@ def _time_all(settings: Settings, folder: Path, log: _Log, name: str) -> Timed:
         for item in PEERS
         if find(item.format).unavailable_runtime() is None and log.ready(Job("evaluate", name, item.id))
     }
-    return interleaved(files, shape, settings.effort, lambda text: log.say(f"time {name}: {text}"))
+    return interleaved(files, shape, settings.effort, seconds, lambda text: log.say(f"time {name}: {text}"))
 
 
 def _row(

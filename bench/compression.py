@@ -117,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--runs", type=_positive, default=300, metavar="N", help="timed calls a visit (default: %(default)s)")
     add("--warmup", type=_positive, default=50, metavar="N", help="calls before those (default: %(default)s)")
+    add("--minutes", type=float, default=11.0, metavar="N",
+        help="fewer rounds, but two, if all would take longer (default: %(default)s)")  # fmt: skip
     add = parser.add_argument_group("where the results go").add_argument
     add("--json", type=Path, metavar="FILE", help="everything, as a document")
     add("--markdown", type=Path, metavar="FILE", help="the tables, with the machine described")
@@ -165,7 +167,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         images=options.images or available,
         coreml_images=options.coreml_images,
         reference_images=options.reference_images,
-        effort=Effort(options.rounds, options.runs, options.warmup),
+        effort=Effort(options.rounds, options.runs, options.warmup, options.minutes),
         training_steps=options.training_steps,
         recipe=Recipe(options.ranges, options.percentile, options.equalize, options.correct_bias),
         parallel=min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, 4),

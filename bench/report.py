@@ -20,10 +20,11 @@ def files(network: str, rows: Sequence[Row], about: Mapping[str, Any]) -> Table:
     columns = (
         "file", "tool", "accuracy % (95% CI)", "drop", "as float %", "bytes", "gzip", "p50 µs (IQR)", "made in s",
     )  # fmt: skip
+    rounds = max((row.p50_us.rounds for row in rows if row.p50_us), default=0)
     notes = [
         f"{network}: {about['parameters']:,} parameters, {about['macs'] or 0:,} MACs, float accuracy "
-        f"{100 * about['float_accuracy']:.2f}% on {about['images']:,} images. p50: median and quartiles of the rounds' "
-        f"medians, one thread. drop: points against float. as float: same class as the Keras model.",
+        f"{100 * about['float_accuracy']:.2f}% on {about['images']:,} images. p50: median and quartiles of the "
+        f"medians of {rounds} rounds, one thread. drop: points against float. as float: same class as the Keras model.",
         *dict.fromkeys(
             f"{FORMATS[row.format]}: judged on the first {row.judgement.images:,} images."
             for row in rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,23 @@ from edgebuild.measure import isolated
 
 __all__ = ["Effort", "Timed", "interleaved"]
 
+#: However little time there is: a single visit says nothing about its own noise.
+LEAST_ROUNDS = 2
 #: A timed child needs seconds; this is a hang.
 TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
 class Effort:
-    """``rounds`` visits of every file, of ``runs`` timed calls each after ``warmup`` others."""
+    """``rounds`` visits of every file, of ``runs`` timed calls each after ``warmup`` others.
+
+    A round beyond the second that would take the whole beyond ``minutes`` is not begun.
+    """
 
     rounds: int
     runs: int
     warmup: int
+    minutes: float
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,24 @@ def interleaved(
     files: Mapping[str, tuple[str, Path]],
     shape: tuple[int, int, int],
     effort: Effort,
+    seconds: float,
     tell: Callable[[str], None],
     command: Sequence[str] = SCRIPT,
 ) -> Timed:
     """Time ``files``, name → (format, path), on one thread, each visit in a fresh process.
 
-    Odd rounds go backwards, so that none always comes after the same other.
+    Every second round goes backwards, so that none always comes after the same
+    other. From the third round on, one that would not end within ``seconds``
+    of the start is not begun.
     """
+    start = time.monotonic()
     seen: dict[str, list[float]] = {name: [] for name in files}
     broken: dict[str, str] = {}
     for number in range(effort.rounds):
+        spent = time.monotonic() - start
+        if number >= LEAST_ROUNDS and spent * (number + 1) / number > seconds:
+            tell(f"no time for more than {number} of {effort.rounds} rounds")
+            break
         for name in files if number % 2 == 0 else reversed(files):
             if name in broken:
                 continue
