@@ -41,7 +41,7 @@ def describe(graph: Graph, source: str, target: str) -> bytes:
     ``pixel · pixel_scale`` with mean 0 and std ``1 / pixel_scale``.
     """
     build = _Builder()
-    image = build.table(build.byte(GRAYSCALE if graph.input.shape[2] == 1 else RGB))
+    image = build.table(build.byte(GRAYSCALE if graph.input.shape[-1] == 1 else RGB))
     content = build.table(build.byte(IMAGE_PROPERTIES), build.offset(image))
     mean, std = build.floats([0.0]), build.floats([1 / graph.pixel_scale])
     normalization = build.table(build.offset(mean), build.offset(std))
