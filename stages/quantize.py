@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from edgebuild.compress.bias import correct_bias
 from edgebuild.compress.distill import read_logits
 from edgebuild.compress.equalize import equalize
-from edgebuild.compress.finetune import simulation_trainee
+from edgebuild.compress.finetune import Tuning, fine_tuned
 from edgebuild.compress.quantize import to_fp16, to_int8, to_w4, to_w8
 from edgebuild.compress.ranges import observe
 from edgebuild.compress.sensitivity import fall_back, sensitivities
-from edgebuild.compress.simulate import simulated
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.graph import file
@@ -22,8 +21,6 @@ from edgebuild.measure import layers
 from edgebuild.measure.accuracy import agreement
 from edgebuild.train import backend
 from edgebuild.train.history import History
-from edgebuild.train.loop import fit
-from edgebuild.train.losses import distillation
 
 if TYPE_CHECKING:
     from edgebuild.build.stage import Stage
@@ -45,16 +42,17 @@ def main(stage: Stage) -> None:
     source = _tuned(stage, source, "int8", stage.params.finetune.int8, grids)
 
     def lower(in_float: Collection[str]) -> Graph:
-        integer = to_int8(source, grids, in_float)
-        return (
-            to_int8(correct_bias(source, integer, images), grids, in_float)
-            if params.correct_bias
-            else integer
-        )
+        """The int8 graph in which some layers stay in float."""
+        first = to_int8(source, grids, in_float)
+        corrected = correct_bias(source, first, images) if params.correct_bias else source
+        return to_int8(corrected, grids, in_float)
 
     integer, in_float = fall_back(source, lower, images, params.budget)
-    four_bits = _tuned(stage, graph, "w4", stage.params.finetune.w4)
-    for lowered in (to_fp16(graph), to_w8(graph), to_w4(four_bits), integer):
+    eight, four = (
+        correct_bias(graph, to(graph), images) if params.correct_bias else graph for to in (to_w8, to_w4)
+    )
+    four = _tuned(stage, four, "w4", stage.params.finetune.w4)
+    for lowered in (to_fp16(graph), to_w8(eight), to_w4(four), integer):
         file.write(lowered, stage.out(f"models/graphs/pruned-{lowered.precision}.safetensors"))
     rows = sensitivities(source, lower(()), images)
     layers.write(rows, in_float, stage.out("metrics/sensitivity.csv"))
@@ -66,18 +64,16 @@ def main(stage: Stage) -> None:
     )
 
 
-def _tuned(stage: Stage, graph: Graph, precision: str, recipe: Any, grids: Any = None) -> Graph:
+def _tuned(stage: Stage, graph: Graph, precision: str, recipe: Tuning, grids: Any = None) -> Graph:
     """``graph``, trained on as the integers that it will be; as it is where the recipe has no epochs."""
     if recipe.epochs == 0:
         return graph
     seed = stage.params.seed
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
-    tf, keras = backend.load(seed, stage.params.threads)
-    simulation = simulated(tf, graph, precision, grids)
-    loss = distillation(recipe.temperature, recipe.alpha)
-    trainee = simulation_trainee(tf, simulation, train.scale, loss)
-    epochs = History(lambda values, step: None, stage.progress)
     guide = read_logits(stage.dep("data/teacher-logits.npy"))
-    fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=epochs.add, guide=guide)
-    stage.say(f"{precision}, fine-tuned: {epochs.last}")
-    return simulation.graph()
+    tf, keras = backend.load(seed, stage.params.threads)
+    epochs = History(lambda values, step: None, stage.progress)
+    return fine_tuned(
+        tf, keras, graph, precision, recipe, grids=grids, train=train, validation=validation,
+        guide=guide, seed=seed, on_epoch=epochs.add,
+    )  # fmt: skip

@@ -48,9 +48,9 @@ def main(stage: Stage) -> None:
         files={variant.id: file_facts(stage.root / variant.path) for variant in variants},
         counts={variant.id: counts[f"{variant.model}-{variant.precision}"] for variant in variants},
         verdicts={
-            variant.id: read_json(stage.dep("metrics/parity") / f"{variant.id}.json")
-            for variant in variants
-            if variant not in trained
+            v.id: read_json(stage.dep("metrics/parity") / f"{v.id}.json")
+            for v in variants
+            if v not in trained
         },
     )
     speeds = latency_table(
@@ -63,8 +63,8 @@ def main(stage: Stage) -> None:
     write_json(stage.out("metrics/summary.json"), results)
     write_json(stage.out("metrics/latency.json"), speeds)
 
-    history = {name: plots.read_history(stage.dep("metrics/history") / f"{name}.csv") for name in TRAINED}
-    plots.training_curves(stage.out("plots/training.png"), history)
+    curves = {name: plots.read_history(stage.dep("metrics/history") / f"{name}.csv") for name in TRAINED}
+    plots.training_curves(stage.out("plots/training.png"), curves)
     sizes, times = points(results), points(results, speeds)
     plots.sizes(stage.out("plots/sizes.png"), sizes)
     plots.sensitivity(stage.out("plots/sensitivity.png"), layers.read(stage.dep("metrics/sensitivity.csv")))
@@ -75,7 +75,7 @@ def main(stage: Stage) -> None:
         stage.out("plots/accuracy-latency.png"), times, cost="p50, µs", title="Accuracy against latency"
     )
     for model in ("teacher", "pruned"):
-        counts_by_class = confusion(logits[f"{model}-keras-fp32"], test.labels)
+        counted = confusion(logits[f"{model}-keras-fp32"], test.labels)
         path = stage.out(f"plots/confusion-{model}.png")
-        plots.confusion_matrix(path, counts_by_class, test.classes, title=f"{model}, test split")
+        plots.confusion_matrix(path, counted, test.classes, title=f"{model}, test split")
     stage.say(f"{len(variants)} variants compared on {len(test):,} test images")

@@ -119,7 +119,7 @@ class Quantize:
     ranges: Literal["minmax", "percentile", "mse"]
     percentile: Annotated[float, Range(50.0, 100.0, open_low=True)]  #: used where ranges is "percentile"
     equalize: bool  #: move weight ranges between layers until they are alike (int8)
-    correct_bias: bool  #: put the mean error of each channel into its bias (int8)
+    correct_bias: bool  #: put the mean error of each channel into its bias
     budget: Fraction  #: share of calibration labels that int8 may change; beyond it layers stay in float32
 
 

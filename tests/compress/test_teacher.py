@@ -7,10 +7,10 @@ import pytest
 
 from edgebuild.compress.quantize import to_int8
 from edgebuild.compress.ranges import observe
+from edgebuild.compress.teacher import as_logits, open_teacher
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.formats.registry import open_writer
-from edgebuild.compress.teacher import as_logits, open_teacher
 from edgebuild.graph.freeze import freeze
 from edgebuild.graph.run import run
 from edgebuild.zoo.ds_cnn import ds_cnn

@@ -1,14 +1,54 @@
-"""Fine-tuning of a network as it will compute once it is quantized."""
+"""Quantization-aware fine-tuning: a network goes on learning as what it will compute once it is quantized."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from edgebuild.compress.simulate import Simulation
-from edgebuild.train.loop import Trainee, inference
-from edgebuild.train.losses import Loss
+from edgebuild.compress.simulate import Simulation, simulated
+from edgebuild.graph.ir import Graph, Grid
+from edgebuild.train.loop import Epoch, Examples, Guide, Recipe, Trainee, fit, inference
+from edgebuild.train.losses import Loss, distillation
 
-__all__ = ["simulation_trainee"]
+__all__ = ["Tuning", "fine_tuned", "simulation_trainee"]
+
+
+class Tuning(Recipe, Protocol):
+    """A recipe that says how much of the loss is the teacher's."""
+
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def alpha(self) -> float: ...
+
+
+def fine_tuned(
+    tf: Any,
+    keras: Any,
+    graph: Graph,
+    precision: str,
+    recipe: Tuning,
+    *,
+    grids: Mapping[str, Grid] | None = None,
+    train: Examples,
+    validation: Examples,
+    guide: Guide,
+    seed: int,
+    on_epoch: Callable[[Epoch], None],
+) -> Graph:
+    """The fp32 ``graph``, trained on in ``precision``; lowering it changes its kernels no more.
+
+    Args:
+        grids: those of int8, as for :func:`edgebuild.compress.simulate.simulated`.
+        guide: the teacher's logits, as for :func:`edgebuild.train.loop.fit`.
+
+    Raises:
+        DataError, Finding: as :func:`edgebuild.train.loop.fit`.
+    """
+    simulation = simulated(tf, graph, precision, grids)
+    trainee = simulation_trainee(tf, simulation, train.scale, distillation(recipe.temperature, recipe.alpha))
+    fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=on_epoch, guide=guide)
+    return simulation.graph()
 
 
 def simulation_trainee(tf: Any, simulation: Simulation, scale: float, loss: Loss) -> Trainee:
