@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.data.split import Split
+from edgebuild.formats import coreml
 from edgebuild.formats.registry import open_format
 from edgebuild.graph import file
 from edgebuild.graph.run import run
@@ -63,6 +64,12 @@ def _judge(stage: Stage, variant: Variant, path: Path, images: Floats, logits: F
     verdict = oracle.compare(logits[:count], reference, step)
     limit = oracle.Limit(0.0, 0, oracle.LABELS) if grid is None else oracle.GRID_LIMITS[variant.format]
     oracle.judge(verdict, limit, variant.id)
-    write_json(stage.out("metrics/parity/*"), verdict.as_json())
+    found = verdict.as_json()
     if grid is not None:
         stage.say(str(verdict))
+    if grid is not None and variant.format == "coreml":
+        half = oracle.compare(coreml.in_half(graph, images), reference, step)
+        oracle.judge(half, oracle.HALF, f"{variant.id} computed in float16")
+        found["half"] = half.as_json()
+        stage.say(f"in float16: {half}")
+    write_json(stage.out("metrics/parity/*"), found)

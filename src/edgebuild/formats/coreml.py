@@ -19,6 +19,7 @@ from edgebuild.errors import GraphError
 from edgebuild.formats.coreml_session import (
     CHUNK,
     Comparison,
+    Images,
     Session,
     compare_runtimes,
     evaluate,
@@ -42,6 +43,7 @@ __all__ = [
     "Session",
     "compare_runtimes",
     "evaluate",
+    "in_half",
     "load",
     "unavailable_runtime",
     "write",
@@ -152,3 +154,14 @@ def _canonical(specification: bytes, weights: bytes, graph: Graph) -> tuple[byte
     weights = compact(model.mlProgram, weights)
     written: bytes = model.SerializeToString(deterministic=True)
     return written, weights
+
+
+def in_half(graph: Graph, images: Images) -> Images:
+    """The logits of ``graph`` written with ``half``: what accelerators that compute in float16 would give.
+
+    Images are float32 ``(n, h, w, c)``, logits float32 ``(n, classes)``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "half.mlpackage"
+        write(graph, path, half=True)
+        return evaluate(path).predict(images)

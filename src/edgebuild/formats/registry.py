@@ -49,7 +49,7 @@ class GraphFormat(Format, Protocol):
     """A format that a graph can be written in: all but Keras."""
 
     def write(self, graph: Graph, path: Path, *, flexible: bool = False) -> None:
-        """Write ``graph`` to ``path``, for one image or, ``flexible``, for any number; equal graphs give equal bytes."""
+        """Write ``graph`` to ``path``, for one image or any number of them; equal graphs give equal bytes."""
 
 
 def open_format(name: str) -> Format:
