@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +69,9 @@ class LiteRTSession:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(model_path=str(self._path), num_threads=self._threads)
-            interpreter.allocate_tensors()
+            with _native_stderr_unseen():
+                interpreter = Interpreter(model_path=str(self._path), num_threads=self._threads)
+                interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise DataError(f"LiteRT refuses {self._path}: {error}") from None
         return interpreter
@@ -148,3 +152,17 @@ def _decode(values: Stored, tensor: dict[str, Any]) -> Floats:
         return values.astype(np.float32)
     scale, zero_point = tensor["quantization"]
     return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+@contextmanager
+def _native_stderr_unseen() -> Iterator[None]:
+    """LiteRT greets every file on file descriptor 2 and has no setting for it; failures come as exceptions."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
