@@ -66,19 +66,19 @@ def _position(function: Callable[..., Any]) -> Operator:
 
 def cumsum(inputs: Inputs) -> Array:
     """Running sums along ``axis``; ``exclusive`` leaves out the element itself, ``reverse`` starts at the end."""
-    x, axis = array(inputs, "x"), integers(inputs, "axis", (0,))[0]
-    turned: Array = np.flip(x, axis) if flag(inputs, "reverse") else x
-    total: Array = np.cumsum(turned, axis=axis, dtype=x.dtype)
+    x, axis, back = array(inputs, "x"), integers(inputs, "axis", (0,))[0], flag(inputs, "reverse")
+    turned: Any = np.flip(x, axis) if back else x
+    total: Any = np.cumsum(turned, axis=axis, dtype=x.dtype)
     if flag(inputs, "exclusive"):
-        total = np.subtract(total, turned)
-    if flag(inputs, "reverse"):
-        total = np.flip(total, axis)
-    return total
+        total = total - turned
+    result: Array = np.flip(total, axis) if back else total
+    return result
 
 
 def argsort(inputs: Inputs) -> Array:
     """Places of the elements in order along ``axis``, the largest first unless ``ascending``."""
-    return _order(array(inputs, "x"), integers(inputs, "axis", (-1,))[0], flag(inputs, "ascending"))
+    places: Array = _order(array(inputs, "x"), integers(inputs, "axis", (-1,))[0], flag(inputs, "ascending"))
+    return places
 
 
 def topk(inputs: Inputs) -> Array | tuple[Array, ...]:
