@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edgebuild.mil.evaluate import run
 from edgebuild.mil.ops import OPERATORS
-from edgebuild.mil.plan import Plan, plan
+from edgebuild.mil.planning import Plan, plan
 from edgebuild.mil.program import Array, Function, Operation, Program, Reference, TensorType, Value
 from edgebuild.mil.reader import parse, read
 

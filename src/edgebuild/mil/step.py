@@ -12,7 +12,7 @@ from edgebuild.mil.half import round_to_half
 from edgebuild.mil.ops.signature import Inputs, Operator
 from edgebuild.mil.program import UNKNOWN, Array, Operation, TensorType, Value
 
-__all__ = ["Step", "execute", "fits", "rounded"]
+__all__ = ["Step", "execute", "fits", "gathered", "rounded"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,21 @@ class Step:
     last_use_of: tuple[str, ...]
 
 
-def execute(step: Step, tensors: Mapping[str, Array], count: int | None) -> dict[str, Array]:
-    """Run one step and hold its results against the declaration; ``count`` replaces axis 0 if given."""
+def gathered(step: Step, tensors: Mapping[str, Array]) -> Inputs:
+    """What ``step`` reads of ``tensors``, by parameter."""
     read: dict[str, Value | tuple[Array, ...]] = {}
     for key, items in step.reads.items():
         found = tuple(tensors[item] if isinstance(item, str) else item for item in items)
         read[key] = found[0] if len(found) == 1 else found
+    return read
+
+
+def execute(step: Step, read: Inputs, count: int | None) -> dict[str, Array]:
+    """Run one step and hold its results against the declaration; ``count`` replaces axis 0 if given.
+
+    Raises:
+        GraphError: the operation refuses its inputs, or computes something else than the program declares.
+    """
     try:
         with np.errstate(all="ignore"):  # infinities are a program's right, and visible in its result
             results = step.operator.run({**step.constants, **read})
