@@ -108,6 +108,16 @@ def test_a_layer_without_a_rule_keeps_its_channels_and_is_named(backend):
     assert found.pinned == {"across": "layers of type LayerNormalization have no rule"}
 
 
+def test_a_layer_without_a_rule_that_holds_nothing_back_is_not_named(backend):
+    _, keras = backend
+    image = keras.Input(SHAPE)
+    x = keras.layers.Normalization(mean=0.5, variance=0.1, name="scaled")(image)
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(5, 1, name="first")(x))
+    found = analyse(keras.Model(image, keras.layers.Dense(2)(x)))
+    assert sizes(found) == {"first": 5}
+    assert not found.pinned
+
+
 def test_channels_under_a_softmax_stay_but_what_it_reads_may_go(backend):
     _, keras = backend
     image = keras.Input((6,))

@@ -41,8 +41,9 @@ def analyse(model: Any) -> Layout:
                 book.tie(one, other)  # a layer that is called twice has one width
         made = "the input of the model" if not call.inputs else apply(book, call)
         if isinstance(made, str):
-            if call.inputs:
-                book.pinning[layer.name] = made
+            free = any(not book.pinned.issuperset(read.tolist()) for read in call.reads)
+            if call.inputs and (free or getattr(layer, "trainable_weights", ())):
+                book.pinning[layer.name] = made  # else it pins nothing that was not
             for read in call.reads:
                 book.pin(read)
         for tensor in call.outputs:
