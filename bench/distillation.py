@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from edgebuild.compress.features import KINDS, feature_trainee
+from edgebuild.compress.teacher import open_teacher
 from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
-from edgebuild.compress.teacher import open_teacher
 from edgebuild.params import read
 from edgebuild.train import backend
 from edgebuild.train.loop import fit, inference, keras_trainee

@@ -31,7 +31,7 @@ def main(stage: Stage) -> None:
     trained = [Variant(model, "keras", "fp32") for model in TRAINED]
     variants = [*trained, *map(Variant.parse, stage.params.variants)]
     test = Split.read(stage.dep("data/test.npz"))
-    models, measured = stage.dep("models"), stage.dep("metrics/latency")
+    models, measured, judged = (stage.dep(n) for n in ("models", "metrics/latency", "metrics/parity"))
     logits = {
         variant.id: np.load(stage.dep("metrics/predictions") / f"{variant.id}.npy", allow_pickle=False)
         for variant in variants
