@@ -47,11 +47,7 @@ def main(stage: Stage) -> None:
         predictions=logits,
         files={variant.id: file_facts(stage.root / variant.path) for variant in variants},
         counts={variant.id: counts[f"{variant.model}-{variant.precision}"] for variant in variants},
-        verdicts={
-            v.id: read_json(stage.dep("metrics/parity") / f"{v.id}.json")
-            for v in variants
-            if v not in trained
-        },
+        verdicts={v.id: read_json(judged / f"{v.id}.json") for v in variants if v not in trained},
     )
     speeds = latency_table(
         variants,
