@@ -59,7 +59,8 @@ data = SimpleNamespace(images=generator.integers(0, 255, (200, 8, 8, 1)).astype(
                        labels=generator.integers(0, 3, 200), scale=1 / 255)
 recipe = SimpleNamespace(epochs=2, batch_size=32, learning_rate=1e-2, weight_decay=1e-3, shift=1, flip=True)
 model = ds_cnn(keras, (8, 8, 1), 3, width=4, blocks=1, stages=2, stem_stride=1)
-fit(tf, keras, keras_trainee(tf, model, data.scale, cross_entropy), data, data, recipe, seed=3, on_epoch=lambda epoch: None)
+trainee = keras_trainee(tf, model, data.scale, cross_entropy)
+fit(tf, keras, trainee, data, data, recipe, seed=3, on_epoch=lambda epoch: None)
 keras_format.write(model, Path(sys.argv[1]))
 """
     for seed in ("1", "2"):

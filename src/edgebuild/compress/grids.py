@@ -14,22 +14,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edgebuild.errors import GraphError
+from edgebuild.graph.check import FIXED_GRIDS, KEEPS_GRID
 from edgebuild.graph.ir import Graph, Grid, Node
 
 __all__ = ["COPIES", "FIXED_GRID", "SAME_GRID", "grid_of", "on_grid", "shared"]
 
-#: Ops that only move or select codes: their tensor keeps the grid of its input.
-SAME_GRID = frozenset({"flatten", "expand", "pad", "crop", "max_pool", "average_pool"})
-
 #: Ops whose tensor holds codes of their inputs; a concat also makes its inputs share one grid.
-COPIES = SAME_GRID | {"concat"}
+COPIES = frozenset(KEEPS_GRID)
+
+#: Ops that only move or select codes: their tensor keeps the grid of its one input.
+SAME_GRID = COPIES - {"concat"}
 
 #: Activations whose range is known: their tensor has this grid whatever was observed.
-FIXED_GRID: Mapping[str, Grid] = {
-    "sigmoid": Grid(1 / 256, -128),
-    "softmax": Grid(1 / 256, -128),
-    "tanh": Grid(1 / 128, 0),
-}
+FIXED_GRID: Mapping[str, Grid] = FIXED_GRIDS
 
 
 def grid_of(low: float, high: float) -> Grid:
