@@ -25,7 +25,7 @@ from edgebuild.mil.program import (
     TensorType,
     Value,
 )
-from edgebuild.mil.step import Step, execute
+from edgebuild.mil.step import MISFITS, Step, execute
 
 __all__ = ["Plan", "plan"]
 
@@ -130,7 +130,7 @@ def _refusal(step: Step, types: Mapping[str, TensorType]) -> str | None:
             return f"{step.operation.location}: {kind} has no leading axis of size 1"
     try:
         reason = step.operator.batch(Call(varying, step.constants, outputs[0]))
-    except GraphError as error:
+    except (GraphError, *MISFITS) as error:
         raise GraphError(f"{step.operation.location}: {error}") from None
     return None if reason is None else f"{step.operation.location}: {reason}"
 

@@ -161,6 +161,10 @@ class _Reader:
             if key != "name":
                 inputs[key] = (self.value(value, f"{place}, attribute {key}"),)
         outputs = tuple((output.name, self.type(output.type, f"{place}, output")) for output in item.outputs)
+        if item.type == "const" and "val" in item.attributes:
+            held = self.type(item.attributes["val"].type, f"{place}, attribute val")
+            if [kind for _, kind in outputs] != [held]:
+                raise DataError(f"{place} holds {held} and declares {outputs[0][1]}; export it again")
         return Operation(item.type, name, dict(sorted(inputs.items())), outputs, place)
 
     def type(self, item: Any, place: str) -> TensorType:

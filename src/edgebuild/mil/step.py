@@ -12,7 +12,11 @@ from edgebuild.mil.half import round_to_half
 from edgebuild.mil.ops.signature import Inputs, Operator
 from edgebuild.mil.program import UNKNOWN, Array, Operation, TensorType, Value
 
-__all__ = ["Step", "execute", "fits", "gathered", "rounded"]
+__all__ = ["MISFITS", "Step", "execute", "fits", "gathered", "rounded"]
+
+
+#: What numpy raises where shapes, axes or counts that a file states do not fit one another.
+MISFITS = (ValueError, IndexError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def execute(step: Step, read: Inputs, count: int | None) -> dict[str, Array]:
     try:
         with np.errstate(all="ignore"):  # infinities are a program's right, and visible in its result
             results = step.operator.run({**step.constants, **read})
-    except GraphError as error:
+    except (GraphError, *MISFITS) as error:
         raise GraphError(f"{step.operation.location}: {error}") from None
     results = results if isinstance(results, tuple) else (results,)
     declared = step.operation.outputs
