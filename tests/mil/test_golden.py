@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,28 @@ def test_every_module_of_apples_tests_is_on_a_list() -> None:
 
 def test_what_is_listed_as_not_covered_is_not_covered() -> None:
     assert not NOT_COVERED & set(mil.OPERATORS)
+
+
+def test_images_that_share_a_run_get_the_answers_that_they_get_alone(
+    goldens: dict[tuple[str, str], Collected],
+) -> None:
+    """Apple's programs for one image, on three: every batch rule that says yes."""
+    batched: Counter[str] = Counter()
+    for golden in (golden for collected in goldens.values() for golden in collected.goldens):
+        if golden.operations - set(mil.OPERATORS) or golden.test in REFUSED:
+            continue
+        prepared = mil.plan(mil.parse(golden.specification, golden.weights, golden.test).main)
+        first = {name: given(golden.values[name], kind) for name, kind in prepared.inputs.items()}
+        if prepared.one_by_one is not None or prepared.flexible or not first:
+            continue
+        parts = [
+            first,
+            {k: v[..., ::-1] for k, v in first.items()},
+            {k: np.roll(v, 1) for k, v in first.items()},
+        ]
+        together = mil.run(prepared, {k: np.concatenate([part[k] for part in parts]) for k in first})
+        for name in prepared.outputs:
+            alone = np.concatenate([mil.run(prepared, part)[name] for part in parts])
+            np.testing.assert_allclose(together[name], alone, rtol=1e-5, atol=1e-5, err_msg=golden.test)
+        batched.update(golden.operations)
+    assert len(batched) >= 33, sorted(batched)

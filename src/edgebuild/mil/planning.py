@@ -75,6 +75,9 @@ def plan(function: Function) -> Plan:
             continue
         refusal = refusal or _refusal(step, types)
         steps.append(step)
+    for name in function.outputs:
+        if name in constants:
+            refusal = refusal or f"output {name} does not depend on the input"
     if flexible:
         refusal = None
     elif refusal is None:
