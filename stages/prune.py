@@ -28,7 +28,10 @@ def main(stage: Stage) -> None:
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
     tf, keras = backend.load(seed, threads)
     model = keras_format.load_model(keras, stage.dep("models/student-keras-fp32.keras"))
-    whole = macs(analyse(model))
+    layout = analyse(model)
+    whole = macs(layout)
+    for name, why in layout.pinned.items():
+        stage.warn(f"{name} keeps its channels, and those that it reads: {why}")
     loss = distillation(params.temperature, params.alpha)
     logits, teacher = stage.dep("data/teacher-logits.npy"), stage.dep(stage.params.distill.teacher)
     shape, classes = train.images.shape[1:], len(train.classes)

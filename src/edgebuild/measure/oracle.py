@@ -37,7 +37,9 @@ class Limit:
 GRID_LIMITS: Mapping[str, Limit] = {
     "litert": Limit(equal=0.999, steps=1, labels=1.0),  # on XNNPACK, LiteRT's default delegate
     "onnx": Limit(equal=0.999, steps=1, labels=1.0),
-    "coreml": Limit(equal=0.99, steps=1, labels=1.0),
+    # Its program computes in float32 between the codes: a rounding that falls to the other side early can
+    # be two steps at the end (7 of 100,000 logits of the Fashion-MNIST student).
+    "coreml": Limit(equal=0.99, steps=2, labels=1.0),
 }
 #: The same for Core ML's program computed in float16, as Apple's accelerators do.
 HALF = Limit(equal=0.0, steps=3, labels=0.995)

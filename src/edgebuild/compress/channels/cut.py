@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edgebuild.compress.channels.analyse import analyse
 from edgebuild.compress.channels.choose import choose
-from edgebuild.compress.channels.cost import macs
+from edgebuild.compress.channels.cost import channel_macs, macs
 from edgebuild.compress.channels.importance import magnitude, taylor
 from edgebuild.compress.channels.layout import Keep
 from edgebuild.compress.channels.shrink import shrink
@@ -68,7 +68,10 @@ def cut(
     def cost(keep: Keep) -> float:
         return macs(layout, keep) if time is None else time(shrink(model, layout, keep))
 
-    keep = choose(layout, scores, cost, share * cost({}), spread=how.spread, multiple=how.multiple)
+    # First-order scores are losses, to be weighed against what a channel costs; relative sizes are not.
+    prices = channel_macs(layout) if how.importance == "taylor" else None
+    target = share * cost({})
+    keep = choose(layout, scores, cost, target, spread=how.spread, multiple=how.multiple, prices=prices)
     return shrink(model, layout, keep)
 
 
