@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgebuild.formats import coreml
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph import file
-from edgebuild.measure.parity import compare
+from edgebuild.measure.parity import compare, probes
 from edgebuild.variant import Variant
 
 if TYPE_CHECKING:
@@ -22,3 +23,5 @@ def main(stage: Stage) -> None:
     writer.write(graph, path, flexible=stage.params.export.batch == "flexible")
     parity = compare(graph, variant.format, writer.load(path, threads=1))
     stage.say(f"written and loaded back, {parity}")
+    if variant.format == "coreml":
+        stage.say(coreml.describe(path, probes(graph)))

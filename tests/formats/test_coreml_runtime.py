@@ -20,7 +20,8 @@ import pytest
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import coreml, coreml_session
 from edgebuild.graph.ir import Graph
-from tests.networks import images, network
+from edgebuild.measure.parity import probes
+from tests.networks import NETWORKS, images, lowered, network
 
 
 class MLModelDouble:
@@ -104,3 +105,11 @@ def test_comparing_off_a_mac_says_what_is_missing(graph: Graph, package: Path) -
 def test_a_file_that_apples_runtime_refuses_is_a_data_error(mac: type[MLModelDouble], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.mlpackage: Core ML cannot load it"):
         coreml.load(tmp_path / "nothing.mlpackage", threads=1)
+
+
+def test_a_package_is_described_with_what_no_probe_has_reached(tmp_path):
+    graph = lowered(NETWORKS["flat"](), "w8")
+    coreml.write(graph, tmp_path / "m.mlpackage")
+    told = coreml.describe(tmp_path / "m.mlpackage", probes(graph))
+    assert "4 of 4 weights compressed" in told
+    assert "relu6 'depth': nothing above 6" in told

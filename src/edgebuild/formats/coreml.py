@@ -15,6 +15,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
+from edgebuild import mil
 from edgebuild.errors import GraphError
 from edgebuild.formats.coreml_session import (
     CHUNK,
@@ -31,6 +34,7 @@ from edgebuild.formats.coreml_session import (
 from edgebuild.graph.ir import PRECISIONS, Graph
 from edgebuild.mil import package, proto
 from edgebuild.mil.compact import compact
+from edgebuild.mil.inventory import inventory, unexercised
 from edgebuild.mil.lower import INPUT, OUTPUT, lower
 
 __all__ = [
@@ -42,6 +46,7 @@ __all__ = [
     "Comparison",
     "Session",
     "compare_runtimes",
+    "describe",
     "evaluate",
     "in_half",
     "load",
@@ -165,3 +170,22 @@ def in_half(graph: Graph, images: Images) -> Images:
         path = Path(folder) / "half.mlpackage"
         write(graph, path, half=True)
         return evaluate(path).predict(images)
+
+
+def describe(path: Path, images: Images) -> str:
+    """What the package holds, in words, and how many limits (of a relu6, of a grid) ``images`` did not cross.
+
+    What nothing crosses, no comparison of answers has judged.
+    """
+    function = mil.read(path).main
+    counted = inventory(function)
+    total = sum(counted.operations.values())
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    untouched = unexercised(mil.plan(function), {INPUT: planes})
+    activations = [line.rpartition(" (")[2] for line in untouched if "(quantize" not in line]
+    told = f"{total} operations of {len(counted.operations)} types, "
+    told += f"{counted.compressed} of {counted.weights} weights compressed, "
+    told += (
+        f"{len(untouched) - len(activations)} ends of grids and {len(activations)} activations not reached"
+    )
+    return told + (f": {'; '.join(activations)}".replace("'):", "':") if activations else "")
