@@ -1,7 +1,7 @@
 """Does distillation earn its place? The same student, trained on labels alone and with the teacher, over several seeds.
 
-    python bench/distillation.py                      # what params.yaml says, 3 seeds, 10 epochs
-    python bench/distillation.py --methods labels response attention hint --epochs 20
+    python -m bench.distillation                     # what params.yaml says, 3 seeds, 10 epochs
+    python -m bench.distillation --methods labels response attention hint --epochs 20
 
 Reads data/ and the teacher of a built repository. Every method takes the same number of optimizer steps from the
 same initial weights and in the same order of batches; the teacher's share of the loss is all that differs. Images
