@@ -14,7 +14,7 @@ build: .venv/runtime ## build what changed, print the table of variants (the def
 	@$(BIN)/edgebuild run
 
 test: .venv/dev ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/dev ## style, types, and whether the stages declare the code that they import
 	@$(BIN)/ruff check
