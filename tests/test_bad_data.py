@@ -112,12 +112,18 @@ def test_good_data_pass_the_same_checks(workspace: Path) -> None:
     assert len(Split.read(workspace / "data/train.npz")) == 200
 
 
+def quantizable(workspace: Path) -> None:
+    """What quantize reads beside the splits."""
+    (workspace / "models/graphs").mkdir(parents=True)
+    file.write(network(), workspace / "models/graphs/pruned-fp32.safetensors")
+    np.save(workspace / "data/teacher-logits.npy", np.zeros((1, 4), np.float32))
+
+
 def test_quantize_refuses_more_samples_than_there_are(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", "prepare"]) == 0
-    (workspace / "models/graphs").mkdir(parents=True)
-    file.write(network(), workspace / "models/graphs/pruned-fp32.safetensors")
+    quantizable(workspace)
     before = listing(workspace)
     assert main(["run", "quantize"]) == 2
     assert (
@@ -135,8 +141,8 @@ def test_a_stage_before_its_inputs_says_how_to_make_them(
 
 def test_a_damaged_split_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (workspace / "data/calibration.npz").write_bytes(b"nonsense")
-    (workspace / "models/graphs").mkdir(parents=True)
-    file.write(network(), workspace / "models/graphs/pruned-fp32.safetensors")
+    (workspace / "data/validation.npz").write_bytes(b"never opened")
+    quantizable(workspace)
     assert main(["run", "quantize"]) == 2
     assert "calibration.npz" in capsys.readouterr().err
 
