@@ -41,8 +41,10 @@ GRID_LIMITS: Mapping[str, Limit] = {
     # be two steps at the end (7 of 100,000 logits of the Fashion-MNIST student).
     "coreml": Limit(equal=0.99, steps=2, labels=1.0),
 }
-#: The same for Core ML's program computed in float16, as Apple's accelerators do.
-HALF = Limit(equal=0.0, steps=3, labels=0.995)
+#: The same for Core ML's program computed in float16, as Apple's accelerators do. float16 counts in steps of
+#: 1/2048 of a number, a few of which make a step of the grid: of the Fashion-MNIST student's 100,000 logits 83 are
+#: 4 to 6 steps away.
+HALF = Limit(equal=0.0, steps=8, labels=0.995)
 #: Share of labels that every other file must have in common with its reference.
 LABELS = 0.995
 
