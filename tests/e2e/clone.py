@@ -98,7 +98,7 @@ def shrink(params: dict[str, Any]) -> None:
     params["teacher"] |= {"width": 8, "stages": 2, "epochs": 2}
     params["student"] |= {"width": 8}
     params["distill"] |= {"epochs": 3}
-    params["prune"] |= {"epochs": 2}
+    params["prune"] |= {"epochs": 2, "multiple": 4}
     params["quantize"] |= {"samples": 40}
     params["finetune"]["w4"] |= {"epochs": 1}
     params["variants"] = {name: params["variants"][name] for name in VARIANTS}
