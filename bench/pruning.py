@@ -1,12 +1,13 @@
-"""What a smaller network costs and gains: channels cut away against weights set to zero, from one trained student.
+"""What a smaller network costs and gains: channels cut away against weights set to zero, from one trained network.
 
     python -m bench.pruning                      # half of the MACs, half of the weights, 3 epochs of recovery
     python -m bench.pruning --keep 0.3 --epochs 10 --methods taylor-global zeros-layer
+    python -m bench.pruning --model models/teacher-keras-fp32.keras --methods whole taylor-global
 
-Reads data/ and the student of a built repository. Every method starts from the same student and recovers for the
-same number of steps on labels and the teacher's kept logits, without augmentation. "retrained" is a student of the
-width that has about as many MACs, trained from scratch for as many epochs: what pruning has to beat. Times are
-medians of interleaved rounds, one thread, each file in a process of its own.
+Reads data/ and the student of a built repository. Every method starts from the same network and recovers for the
+same number of steps on labels and the teacher's kept logits, without augmentation; "whole" goes on training as long
+uncut. "retrained" is a student of the width that has about as many MACs, trained from scratch for as many epochs:
+what pruning has to beat. Times are medians of interleaved rounds, one thread, each file in a process of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from edgebuild.zoo.ds_cnn import ds_cnn
 
 CUTS = ("taylor-global", "taylor-uniform", "magnitude-global", "magnitude-uniform")
 ZEROS = {"zeros-layer": "layer", "zeros-global": "global", "zeros-2:4": "two_four"}
-METHODS = ("student", *CUTS, *ZEROS, "retrained")
+METHODS = ("whole", *CUTS, *ZEROS, "retrained")
 RUNTIMES = {"litert": "tflite", "onnx": "onnx"}
 
 
@@ -82,12 +83,12 @@ def main(arguments: list[str] | None = None) -> int:
         )  # fmt: skip
         return model
 
-    def student() -> Any:
-        return keras_format.load_model(keras, root / "models/student-keras-fp32.keras")
+    def network() -> Any:
+        return keras_format.load_model(keras, root / options.model)
 
     def make(method: str) -> Any:
-        if method == "student":
-            return trained(student())
+        if method == "whole":
+            return trained(network())
         if method == "retrained":
             size = params.student
             width = max(8, 8 * round(size.width * options.keep**0.5 / 8))
@@ -96,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
                 stages=size.stages, stem_stride=size.stem_stride,
             )  # fmt: skip
             return trained(new)
-        model = student()
+        model = network()
         if method in ZEROS:
             ramp = round(given.ramp * total_steps(len(train), recipe))
             scheme = prune.SCHEMES[ZEROS[method]]
@@ -167,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--root", type=Path, default=Path(), help="a built repository (default: this folder)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("models/student-keras-fp32.keras"),
+        help="what is pruned (default: %(default)s)",
+    )
     parser.add_argument("--keep", type=float, default=0.5, help="share of the MACs that cuts leave")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5, help="of timing, interleaved over all files")
