@@ -74,9 +74,9 @@ def choose(
     enough, short = len(order), -1  # taking `enough` away meets the target, `short` does not
     if not fits(counts(enough)):
         raise UsageError(
-            f"the network must cost at most {target:,.0f}, but with {1 - most:.0%} of the channels of every group "
-            f"(at least {multiple}) it still costs {price(counts(enough)):,.0f}; allow a higher "
-            f"cost, or let a larger share of the channels go"
+            f"the network must cost at most {target:,.6g}, but with {1 - most:.0%} of the channels of every group "
+            f"(at least {multiple}) it still costs {cost(_best(scores, counts(enough))):,.6g}; allow a higher cost, "
+            f"smaller multiples, or a larger share of the channels to go"
         )
     while enough - short > 1:
         middle = (enough + short) // 2
