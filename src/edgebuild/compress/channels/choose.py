@@ -75,7 +75,7 @@ def choose(
     if not fits(counts(enough)):
         raise UsageError(
             f"the network must cost at most {target:,.6g}, but with {1 - most:.0%} of the channels of every group "
-            f"(at least {multiple}) it still costs {cost(_best(scores, counts(enough))):,.6g}; allow a higher cost, "
+            f"(at least {multiple}) it still costs {price(counts(enough)):,.6g}; allow a higher cost, "
             f"smaller multiples, or a larger share of the channels to go"
         )
     while enough - short > 1:
