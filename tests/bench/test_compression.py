@@ -33,10 +33,11 @@ def built(backend: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) ->
     splits = prepare(load(None, False), validation=100, calibration=64, test=100, seed=1)
     for name, split in splits.items():
         split.write(folder / "data" / f"{name}.npz")
+    keras.utils.set_random_seed(1)
     model = ds_cnn(keras, (8, 8, 1), 10, width=8, blocks=1, stages=1, stem_stride=1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(0.01), loss=loss)
-    model.fit(splits["train"].real(), splits["train"].labels, epochs=3, verbose=0)
+    model.fit(splits["train"].real(), splits["train"].labels, epochs=8, verbose=0)
     keras_format.write(model, folder / "net.keras")
     return folder
 

@@ -1,7 +1,8 @@
 """Nine networks of keras.applications in all three formats: written, loaded back and compared with the reference.
 
 Their weights are random, so a difference of one rounding early in an integer network can be many steps at its
-end, as it is between that network and the float one: labels and exact equality are judged, not steps.
+end, as it is between that network and the float one: labels are judged, and logits against how far rounding alone
+carries the reference.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from edgebuild.compress.ranges import observe
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph.check import check
 from edgebuild.graph.run import run
+from edgebuild.measure.parity import nudged
 from tests.applications import APPLICATIONS, frozen, pixels
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -23,9 +25,11 @@ ENDINGS = {"litert": ".tflite", "onnx": ".onnx", "coreml": ".mlpackage"}
 #: Relative to the largest logit, as for the reference against Keras: InceptionV3 reaches 1.1e-4, the others 3e-5.
 ERROR = 2e-4
 INTEGER = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50")
-#: The least shares of labels, and of logits, that are exactly those of the integer reference. Core ML rounds
-#: convolutions of real values, so fewer of its logits are the same.
-SAME = {"litert": (0.9, 0.6), "onnx": (0.9, 0.9), "coreml": (0.85, 0.0)}
+#: The least share of labels that are those of the integer reference.
+LABELS = 0.85
+#: The largest mean difference of logits, relative to what moving one code in fifty of the input by one does to
+#: the reference itself: 0.0 to 0.4 here, and 3 or more where a file computes something else.
+MOVED = 0.6
 
 
 @pytest.fixture(scope="module", params=APPLICATIONS)
@@ -58,6 +62,6 @@ def test_an_integer_file_gives_the_labels_of_the_integer_reference(tmp_path, net
     check(whole, name)
     images = pixels(name, 32, seed=1)
     expected, found = run(whole, images), predicted(whole, format, tmp_path, images)
-    labels, logits = SAME[format]
-    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= labels
-    assert (np.abs(found - expected) < 0.5 * whole.output.grid.scale).mean() >= logits
+    moved = np.abs(run(whole, nudged(whole, images)) - expected).mean()
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= LABELS
+    assert np.abs(found - expected).mean() <= MOVED * moved

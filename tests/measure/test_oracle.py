@@ -47,6 +47,18 @@ def test_whatever_exceeds_a_limit_is_refused_by_name_with_what_was_found(verdict
         judge(verdict, Limit(0.999, 1, 1.0), "pruned-onnx-int8")
 
 
+@pytest.mark.parametrize(("images", "differing", "passes"), [(120, 1, True), (120, 2, False), (400, 2, True)])
+def test_a_share_of_few_images_is_at_least_one_image_unless_all_must_agree(images, differing, passes):
+    verdict = Verdict(images, 1 - differing / images, 1.0, 0)
+    with pytest.raises(ParityError):
+        judge(verdict, GRID_LIMITS["onnx"], "a file")
+    if passes:
+        judge(verdict, HALF, "a file")
+    else:
+        with pytest.raises(ParityError):
+            judge(verdict, HALF, "a file")
+
+
 def test_a_verdict_is_written_to_six_decimals():
     assert Verdict(3, 2 / 3, 1 / 3, 1).as_json() == {
         "images": 3,

@@ -11,7 +11,7 @@ from edgebuild.errors import ParityError
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph.ir import PRECISIONS
 from edgebuild.graph.run import run
-from edgebuild.measure.parity import _nudged, compare, probes
+from edgebuild.measure.parity import compare, nudged, probes
 from tests.networks import NETWORKS, lowered, network
 
 
@@ -106,7 +106,7 @@ def test_another_shape_is_told():
 def test_what_rounding_does_to_a_small_network_does_not_widen_its_limit(name, precision):
     graph = lowered(NETWORKS[name](), precision)
     widest = max(
-        float(np.abs(run(graph, _nudged(graph, images)) - run(graph, images)).max())
+        float(np.abs(run(graph, nudged(graph, images)) - run(graph, images)).max())
         for images in np.split(probes(graph), 2)
     )
     if precision == "int8":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -98,9 +99,11 @@ def judge(verdict: Verdict, limit: Limit, what: str) -> None:
     Raises:
         ParityError: it exceeds the limit.
     """
-    equal, steps = verdict.equal, verdict.steps
+    equal, steps, images = verdict.equal, verdict.steps, verdict.images
     within = (equal is None or equal >= limit.equal) and (steps is None or steps <= limit.steps)
-    if not within or verdict.labels < limit.labels:
+    # Of few images a share below 1 is less than one image: it is rounded up to whole ones.
+    differing, allowed = round((1 - verdict.labels) * images), ceil(round((1 - limit.labels) * images, 6))
+    if not within or differing > allowed:
         raise ParityError(
             f"{what} must give at least {limit.equal:.1%} of the logits of its reference, never be more than "
             f"{limit.steps} step(s) away and agree on {limit.labels:.1%} of the labels, but on {verdict.images:,} "

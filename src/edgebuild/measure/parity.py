@@ -23,7 +23,7 @@ from edgebuild.errors import ParityError
 from edgebuild.graph.ir import Graph
 from edgebuild.graph.run import run
 
-__all__ = ["Parity", "compare", "probes"]
+__all__ = ["Parity", "compare", "nudged", "probes"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -104,7 +104,7 @@ def _judge(graph: Graph, format: str, images: Floats, expected: Floats, found: F
     error = float(np.abs(found - expected).max()) / size
     error = round(error, 3) if grid is not None else error  # steps are whole, but for float32's own rounding
     if error > limit:  # only then is it worth knowing what rounding can do to this network
-        limit = max(limit, float(np.abs(run(graph, _nudged(graph, images)) - expected).max()) / size)
+        limit = max(limit, float(np.abs(run(graph, nudged(graph, images)) - expected).max()) / size)
     parity = Parity(error, limit, unit)
     if error > limit:
         raise ParityError(
@@ -113,7 +113,7 @@ def _judge(graph: Graph, format: str, images: Floats, expected: Floats, found: F
     return parity
 
 
-def _nudged(graph: Graph, images: Floats) -> Floats:
+def nudged(graph: Graph, images: Floats) -> Floats:
     """``images``, moved by as little as rounding moves numbers."""
     generator = np.random.default_rng(1)
     if graph.input.grid is None:
