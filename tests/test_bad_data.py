@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild.build.environment import PINNED
+from edgebuild.build.environment.variables import PINNED
 from edgebuild.cli import main
 from edgebuild.data.split import Split
 from edgebuild.graph import file

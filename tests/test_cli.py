@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebuild import cli
 from edgebuild.build import runner
 from edgebuild.cli import main
 from edgebuild.data.split import Split
@@ -29,7 +28,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy_repository(tmp_path)
     (tmp_path / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("edgebuild.build.environment.pin", lambda arguments: None)
+    monkeypatch.setattr("edgebuild.build.environment.variables.pin", lambda arguments: None)
     monkeypatch.setattr(runner, "ensure_running", lambda *_, **__: None)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # stages/__pycache__ would be a change
     return tmp_path
@@ -279,7 +278,7 @@ def test_ctrl_c_is_exit_status_130_without_a_traceback(
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupted)
+    monkeypatch.setattr("edgebuild.build.whole.build", interrupted)
     assert main(["run"]) == 130
     assert capsys.readouterr().err.startswith("edgebuild: interrupted")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.build.environment import PINNED
+from edgebuild.build.environment.variables import PINNED
 from edgebuild.cli import main
 from edgebuild.errors import ParamsError
 from edgebuild.params import VariantParams, read

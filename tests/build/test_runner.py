@@ -16,7 +16,7 @@ import pytest
 
 from edgebuild.build import runner
 from edgebuild.build.digest import md5
-from edgebuild.build.environment import PINNED
+from edgebuild.build.environment.variables import PINNED
 from edgebuild.errors import DeclarationError, Finding, UsageError
 from edgebuild.track.events import End, Metrics
 from edgebuild.track.outbox import Pending, pending

@@ -36,9 +36,8 @@ def make(tmp_path: Path, heard: list[tuple[Any, ...]]) -> Make:
             heard.append(arguments)
 
         declared = Declaration(name, "x", deps, params, outs)
-        return Stage(
-            declared, tmp_path, tmp_path / "staging", read(ROOT / "params.yaml"), hear, hear, hear, hear
-        )
+        folders = (tmp_path, tmp_path / "staging", tmp_path / "kept")
+        return Stage(declared, *folders, read(ROOT / "params.yaml"), hear, hear, hear, hear)
 
     return make
 

@@ -22,6 +22,8 @@ __all__ = ["Declaration", "declaration", "declarations"]
 OUTPUT_KEYS = ("outs", "metrics", "plots")
 #: DVC's syntax that would change what a stage is, and that is not read here
 UNREAD_KEYS = ("matrix", "vars", "wdir")
+#: DVC's ``labels`` of an output: its bytes depend on the machine
+MACHINE = "machine"
 TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -31,7 +33,9 @@ class Declaration:
 
     ``name`` is DVC's address, such as ``export@pruned-onnx-int8``; ``base`` is
     the part before the @ and ``key`` the part after it, or "". ``params`` are
-    dotted keys of params.yaml.
+    dotted keys of params.yaml. ``machine`` are those of ``outs`` that carry the
+    label ``machine``: they depend on the machine, so nobody can promise their
+    bytes. ``network`` says whether the stage may reach the network.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Declaration:
     deps: tuple[str, ...]
     params: tuple[str, ...]
     outs: tuple[str, ...]
+    machine: tuple[str, ...] = ()
+    network: bool = False
 
     @property
     def base(self) -> str:
@@ -114,7 +120,18 @@ def _resolve(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> 
         )
 
     outs = tuple(path for kind in OUTPUT_KEYS for path in listed(kind))
-    return Declaration(name, fill(entry.get("cmd")), listed("deps"), listed("params"), outs)
+    machine = tuple(
+        fill(path)
+        for kind in OUTPUT_KEYS
+        for item in entry.get(kind) or ()
+        if isinstance(item, Mapping)
+        for path, options in item.items()
+        if MACHINE in (options or {}).get("labels", ())
+    )
+    network = str((entry.get("meta") or {}).get("network", "false"))
+    return Declaration(
+        name, fill(entry.get("cmd")), listed("deps"), listed("params"), outs, machine, fill(network) == "true"
+    )
 
 
 def _look_up(dotted: str, values: Mapping[str, Any], stage: str) -> Any:

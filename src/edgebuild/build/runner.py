@@ -7,7 +7,9 @@ interrupted or refuses its input changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -51,6 +53,7 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str]) -> None:
     staging = root / ".edgebuild" / "staging" / name
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    kept = _kept(root, declared, values)
     record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
     uri = tracking_uri(root, environ)
     if problem := ensure_running(root, build_process(), uri, params.project, environ=environ):
@@ -62,7 +65,7 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str]) -> None:
         progress.close()
         console.say(f"{name}: {text} ({time.monotonic() - start:.1f} s)")
 
-    stage = Stage(declared, root, staging, params, record.metrics, progress.update, say, console.warn)
+    stage = Stage(declared, root, staging, kept, params, record.metrics, progress.update, say, console.warn)
     try:
         with _interruptible():
             module.main(stage)
@@ -74,8 +77,21 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str]) -> None:
     finally:
         progress.close()
         shutil.rmtree(staging, ignore_errors=True)
+    shutil.rmtree(kept.parent, ignore_errors=True)
     if problem := record.end("FINISHED", None, digests):
         console.warn(problem)
+
+
+def _kept(root: Path, declared: Declaration, values: Mapping[str, object]) -> Path:
+    """The folder that belongs to this stage with these inputs; what other inputs have left is removed."""
+    inputs = {"params": values, "deps": {path: md5(root / path) for path in declared.deps}}
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    folder = root / ".edgebuild" / "kept" / declared.name / digest
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _load(root: Path, declared: Declaration) -> ModuleType:

@@ -40,12 +40,15 @@ class Stage:
     """One execution of one stage.
 
     ``root`` is the folder of dvc.yaml; ``staging`` is where outputs are
-    written until the stage has succeeded.
+    written until the stage has succeeded. ``kept`` is a folder for what should
+    survive an interruption: what a stage leaves there is found again by its next
+    execution with the same inputs, and is removed when the stage succeeds.
     """
 
     declaration: Declaration
     root: Path
     staging: Path
+    kept: Path
     all_params: Params = field(repr=False)
     on_metrics: Callable[[int | None, Mapping[str, float]], None] = field(repr=False)
     on_progress: Callable[[int, int, str], None] = field(repr=False)

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
         from edgebuild.build.whole import build
 
         return build(root, dict(os.environ))
-    from edgebuild.build.environment import pin
+    from edgebuild.build.environment.variables import pin
     from edgebuild.build.runner import run_stage
 
     pin(options.arguments)

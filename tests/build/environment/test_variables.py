@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgebuild.build import environment
+from edgebuild.build.environment import variables as environment
 
 
 @pytest.fixture

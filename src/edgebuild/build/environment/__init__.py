@@ -1,0 +1,1 @@
+"""What surrounds a stage and would otherwise change its results: variables, installed packages, the processor."""
