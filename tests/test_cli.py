@@ -91,6 +91,8 @@ def fashion(repository: Path, files: Idx, **data: object) -> None:
     (repository / "idx").mkdir()
     for name, content in files.items():
         (repository / "idx" / name).write_bytes(content)
+    text = (repository / "dvc.yaml").read_text()
+    (repository / "dvc.yaml").write_text(text.replace("[stages/prepare.py,", "[idx, stages/prepare.py,"))
     sizes = {"validation": 10, "calibration": 10, "test": 0, **data}
     change(repository, source="fashion_mnist", folder="idx", **sizes)
 

@@ -6,6 +6,7 @@
     │   ├── DataError       a data source or a split on disk
     │   ├── GraphError      a model that the build cannot represent
     │   └── DeclarationError  a stage asked for what its dvc.yaml entry does not declare
+    ├── StageError          a stage ended with an exception that is no EdgebuildError   exit status 1
     └── Finding             the build works, but a result is not acceptable             exit status 1
         └── ParityError     a written file does not compute what its graph says
 
@@ -24,6 +25,7 @@ __all__ = [
     "GraphError",
     "ParamsError",
     "ParityError",
+    "StageError",
     "UsageError",
 ]
 
@@ -54,6 +56,10 @@ class GraphError(UsageError):
 
 class DeclarationError(UsageError):
     """A stage asked for a path or a parameter that dvc.yaml does not declare for it."""
+
+
+class StageError(EdgebuildError):
+    """A stage failed in a way that nobody foresaw; its traceback was shown when it did."""
 
 
 class Finding(EdgebuildError):

@@ -17,7 +17,7 @@ import pytest
 from edgebuild.build import runner
 from edgebuild.build.digest import md5
 from edgebuild.build.environment.variables import PINNED
-from edgebuild.errors import DeclarationError, Finding, UsageError
+from edgebuild.errors import DeclarationError, Finding, StageError, UsageError
 from edgebuild.track.events import End, Metrics
 from edgebuild.track.outbox import Pending, pending
 
@@ -135,8 +135,8 @@ def test_left_overs_of_a_killed_run_do_not_count_as_outputs(root: Path, run: Run
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        ("raise ValueError('broken')", ValueError),
-        ("raise SystemExit('broken')", SystemExit),
+        ("raise ValueError('broken')", StageError),
+        ("raise SystemExit('broken')", StageError),
         ("from edgebuild.errors import Finding; raise Finding('broken')", Finding),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_signal_while_outputs_are_moved_waits_until_all_are(
 
 def test_sigterm_to_the_process_changes_nothing_and_is_recorded_as_killed(root: Path) -> None:
     (root / "stages/make.py").write_text(
-        f"{GOOD}    import pathlib, time\n    pathlib.Path('started').touch()\n    time.sleep(60)\n"
+        f"{GOOD}    import time\n    (stage.kept / 'started').touch()\n    time.sleep(60)\n"
     )
     program = (
         "import sys; from edgebuild.build import runner; runner.ensure_running = lambda *_, **__: None; "
@@ -201,7 +201,11 @@ def test_sigterm_to_the_process_changes_nothing_and_is_recorded_as_killed(root: 
     )
     try:
         until = time.monotonic() + 30
-        while not (root / "started").exists() and process.poll() is None and time.monotonic() < until:
+        while (
+            not list(root.glob(".edgebuild/kept/make/*/started"))
+            and process.poll() is None
+            and time.monotonic() < until
+        ):
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)

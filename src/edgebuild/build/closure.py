@@ -16,7 +16,7 @@ from pathlib import Path
 from edgebuild.build.declaration import declarations
 from edgebuild.errors import UsageError
 
-__all__ = ["Difference", "compare", "imports"]
+__all__ = ["Difference", "compare", "has_code", "imports"]
 
 SOURCES = ("src", ".")
 
@@ -66,7 +66,7 @@ def imports(root: Path, file: Path) -> frozenset[str]:
         if path not in found:
             found.add(path)
             waiting += _imported_files(root, path)
-    return frozenset(path.relative_to(root).as_posix() for path in found if _has_code(path))
+    return frozenset(path.relative_to(root).as_posix() for path in found if has_code(path))
 
 
 @functools.cache
@@ -79,7 +79,7 @@ def _parse(path: Path) -> ast.Module:
         raise UsageError(f"{path} is not Python: {error}") from None
 
 
-def _has_code(path: Path) -> bool:
+def has_code(path: Path) -> bool:
     return any(not isinstance(node, ast.Expr) for node in _parse(path).body)
 
 

@@ -35,7 +35,8 @@ class Declaration:
     the part before the @ and ``key`` the part after it, or "". ``params`` are
     dotted keys of params.yaml. ``machine`` are those of ``outs`` that carry the
     label ``machine``: they depend on the machine, so nobody can promise their
-    bytes. ``network`` says whether the stage may reach the network.
+    bytes. ``network`` says whether the stage may reach the network, and
+    ``environment`` which variables it may see beside those that every stage does.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Declaration:
     outs: tuple[str, ...]
     machine: tuple[str, ...] = ()
     network: bool = False
+    environment: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:
@@ -128,9 +130,16 @@ def _resolve(name: str, entry: Mapping[str, Any], values: Mapping[str, Any]) -> 
         for path, options in item.items()
         if MACHINE in (options or {}).get("labels", ())
     )
-    network = str((entry.get("meta") or {}).get("network", "false"))
+    meta = entry.get("meta") or {}
     return Declaration(
-        name, fill(entry.get("cmd")), listed("deps"), listed("params"), outs, machine, fill(network) == "true"
+        name=name,
+        cmd=fill(entry.get("cmd")),
+        deps=listed("deps"),
+        params=listed("params"),
+        outs=outs,
+        machine=machine,
+        network=fill(str(meta.get("network", "false")).lower()) == "true",
+        environment=tuple(meta.get("environment") or ()),
     )
 
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -25,6 +23,12 @@ from typing import Any
 from edgebuild import console
 from edgebuild.build.declaration import Declaration, declaration
 from edgebuild.build.digest import md5
+from edgebuild.build.environment import installed
+from edgebuild.build.environment import record as environment
+from edgebuild.build.hearing import Hearing
+from edgebuild.build.outputs import publish
+from edgebuild.build.sandbox.execute import Listener, Voice, execute
+from edgebuild.build.sandbox.view import view
 from edgebuild.build.stage import Stage
 from edgebuild.errors import DeclarationError, UsageError
 from edgebuild.params import Params, read
@@ -37,49 +41,96 @@ from edgebuild.track.store import tracking_uri
 __all__ = ["run_stage"]
 
 
-def run_stage(root: Path, name: str, environ: Mapping[str, str]) -> None:
+def run_stage(root: Path, name: str, environ: Mapping[str, str], *, allow_drift: bool = False) -> None:
     """Execute stage ``name`` of ``root``/dvc.yaml.
 
+    ``allow_drift`` accepts packages other than those of the lock, and records them.
+
     Raises:
-        UsageError: params.yaml, dvc.yaml, a missing dep, or what the stage itself refuses.
+        UsageError: params.yaml, dvc.yaml, a missing dep, other packages than locked, or what the stage itself refuses.
         Finding: the stage ran and its result is not acceptable.
+        StageError: the stage ended with an exception of another kind.
         KeyboardInterrupt: SIGINT or SIGTERM arrived; nothing was changed.
     """
     params = read(root / "params.yaml")
     declared = declaration(root, name)
     values = _values(params, declared)
-    module = _load(root, declared)
+    file = _stage_file(root, declared)
     _check_deps(root, declared)
-    staging = root / ".edgebuild" / "staging" / name
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    kept = _kept(root, declared, values)
+    drift = installed.check(root, declared.deps, allowed=allow_drift)
+    folders = _Folders.make(root, name, _kept(root, declared, values))
     record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
     uri = tracking_uri(root, environ)
     if problem := ensure_running(root, build_process(), uri, params.project, environ=environ):
         console.warn(problem)
-    progress = console.Progress(name)
-    start = time.monotonic()
+    hearing = Hearing(name, record)
+    seen = view(
+        root,
+        declared,
+        values,
+        writable=(folders.out, folders.kept),
+        temporary=folders.temporary,
+        environ=environ,
+    )
 
-    def say(text: str) -> None:
-        progress.close()
-        console.say(f"{name}: {text} ({time.monotonic() - start:.1f} s)")
+    def run(voice: Voice, at: Path) -> None:
+        stage = Stage(
+            declared,
+            at,
+            folders.out,
+            folders.kept,
+            params,
+            on_metrics=lambda step, numbers: voice.say("metrics", [step, dict(numbers)]),
+            on_progress=lambda done, total, text: voice.say("progress", [done, total, text]),
+            on_say=lambda text: voice.say("say", text),
+            on_warn=lambda text: voice.say("warn", text),
+        )
+        _load(at / file).main(stage)
 
-    stage = Stage(declared, root, staging, kept, params, record.metrics, progress.update, say, console.warn)
     try:
         with _interruptible():
-            module.main(stage)
-            digests = _publish(stage)
+            execute(
+                seen,
+                run,
+                Listener(hearing.message, hearing.output),
+                declared.environment,
+                environ,
+                folders.tree,
+            )
+            digests = publish(root, declared, folders.out, hearing.written)
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
+        hearing.close()
         record.end("KILLED" if interrupted else "FAILED", f"{type(error).__name__}: {error}", {})
         raise
     finally:
-        progress.close()
+        hearing.close()
+        shutil.rmtree(folders.staging, ignore_errors=True)
+    shutil.rmtree(folders.kept.parent, ignore_errors=True)
+    where = environment.current(root, environ, drift)
+    for problem in (environment.write(root, name, digests, where), record.end("FINISHED", None, digests)):
+        if problem:
+            console.warn(problem)
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """Where one execution writes, all of it in .edgebuild: what becomes outputs, temporary files, what is kept."""
+
+    staging: Path
+    out: Path
+    temporary: Path
+    tree: Path
+    kept: Path
+
+    @classmethod
+    def make(cls, root: Path, name: str, kept: Path) -> _Folders:
+        staging = root / ".edgebuild" / "staging" / name
         shutil.rmtree(staging, ignore_errors=True)
-    shutil.rmtree(kept.parent, ignore_errors=True)
-    if problem := record.end("FINISHED", None, digests):
-        console.warn(problem)
+        folders = cls(staging, staging / "out", staging / "tmp", staging / "tree", kept)
+        for folder in (folders.out, folders.temporary, folders.tree):
+            folder.mkdir(parents=True)
+        return folders
 
 
 def _kept(root: Path, declared: Declaration, values: Mapping[str, object]) -> Path:
@@ -94,8 +145,8 @@ def _kept(root: Path, declared: Declaration, values: Mapping[str, object]) -> Pa
     return folder
 
 
-def _load(root: Path, declared: Declaration) -> ModuleType:
-    """The stage file: the one of stages/ among the stage's deps."""
+def _stage_file(root: Path, declared: Declaration) -> str:
+    """The file of the stage: the one of stages/ among its deps."""
     files = [path for path in declared.deps if path.startswith("stages/") and path.endswith(".py")]
     if len(files) != 1:
         raise DeclarationError(
@@ -103,7 +154,11 @@ def _load(root: Path, declared: Declaration) -> ModuleType:
         )
     if not (root / files[0]).is_file():
         raise UsageError(f"{files[0]}, the file of stage {declared.name}, does not exist")
-    spec = importlib.util.spec_from_file_location(f"stages.{Path(files[0]).stem}", root / files[0])
+    return files[0]
+
+
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"stages.{file.stem}", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -117,31 +172,6 @@ def _check_deps(root: Path, declared: Declaration) -> None:
             f"stage {declared.name} needs {', '.join(missing)}, which {'does' if len(missing) == 1 else 'do'} not "
             f"exist; run dvc repro, which makes what is missing first (or dvc pull, from a remote)"
         )
-
-
-def _publish(stage: Stage) -> Mapping[str, str]:
-    """Move the outputs from staging into place, all of them or none; path → digest."""
-    outs = stage.declaration.outs
-    if missing := [path for path in outs if not (stage.staging / path).exists()]:
-        raise DeclarationError(
-            f"stage {stage.declaration.name} did not write {', '.join(missing)}, which dvc.yaml declares; "
-            f"write it through stage.out(...), or remove it from dvc.yaml"
-        )
-    digests = {path: md5(stage.staging / path) for path in outs}
-    with _uninterrupted():
-        for path in outs:
-            _replace(stage.staging / path, stage.root / path)
-    return digests
-
-
-def _replace(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A directory cannot be replaced in one step, nor can it replace a file; the old one goes first.
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    elif source.is_dir():
-        target.unlink(missing_ok=True)
-    os.replace(source, target)
 
 
 def _values(params: Params, declared: Declaration) -> dict[str, object]:
@@ -185,23 +215,3 @@ def _interruptible() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         sys.stdout.flush()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the end of the block; they are raised there.
-
-    By handlers and not by a signal mask: a mask is one thread's, and runtimes start threads.
-    """
-    waiting: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda signum, _: waiting.append(signum))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if waiting:
-        raise KeyboardInterrupt(signal.Signals(waiting[0]).name)

@@ -10,16 +10,25 @@ from edgebuild.commands.command import Command
 
 __all__ = ["COMMAND"]
 
+ALLOW_DRIFT = "EDGEBUILD_ALLOW_DRIFT"
+
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "stage", nargs="?", metavar="STAGE", help="as in dvc.yaml: prune, export@pruned-onnx-int8, ..."
+    )
+    parser.add_argument(
+        "--allow-drift",
+        action="store_true",
+        help="build with packages other than the lock's, and record that (with dvc repro: EDGEBUILD_ALLOW_DRIFT=1)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Execute one stage in a pinned environment; without STAGE, check params.yaml and dvc.yaml, then `dvc repro`."""
     root = Path.cwd()
+    if options.allow_drift:
+        os.environ[ALLOW_DRIFT] = "1"  # stages are started by DVC, in this environment
     if options.stage is None:
         from edgebuild.build.whole import build
 
@@ -28,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from edgebuild.build.runner import run_stage
 
     pin(options.arguments)
-    run_stage(root, options.stage, dict(os.environ))
+    run_stage(root, options.stage, dict(os.environ), allow_drift=os.environ.get(ALLOW_DRIFT) == "1")
     return 0
 
 

@@ -1,0 +1,168 @@
+"""Names what breaks the sandbox: which file, which line of code, and the line that dvc.yaml lacks.
+
+The mounts enforce; this explains. Python tells an audit hook of every open,
+import, change and connection (PEP 578). What the hook finds is raised where it happens and also
+remembered, so that code which swallows exceptions does not hide it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from edgebuild.build.sandbox.view import View
+from edgebuild.errors import DeclarationError
+
+__all__ = ["Audit"]
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: audit events of changes, and which of their arguments are paths
+CHANGES = {
+    "os.mkdir": (0,), "os.rmdir": (0,), "os.remove": (0,), "os.truncate": (0,), "os.rename": (0, 1),
+    "os.link": (1,), "os.symlink": (1,),
+}  # fmt: skip
+CONNECTIONS = ("socket.connect", "socket.getaddrinfo")
+
+
+@dataclass
+class Audit:
+    """The hook of one execution.
+
+    ``exists`` says whether a path of the repository, absolute, is there outside.
+    ``found`` are the messages, the first cause first; ``written`` says which line of
+    code last wrote to a path.
+    """
+
+    view: View
+    exists: Callable[[Path], bool]
+    found: list[str] = field(default_factory=list)
+    written: dict[Path, str] = field(default_factory=dict)
+
+    def install(self) -> None:
+        """Start listening; a hook cannot be removed from a process."""
+        sys.addaudithook(self._hear)
+
+    def explain(self, error: BaseException) -> None:
+        """Look for undeclared files in what native code or an import complained of."""
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            self._module(error.name, _place(self.view.root, error))
+        if isinstance(error, DeclarationError) or type(error).__name__ == "DeclarationError":
+            return
+        named = [
+            name for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
+        ]
+        # Native code has its own exceptions, which name files in their text; a name without a slash may be any word.
+        named += [text for text in self.view.named if text]
+        named += [text for text in re.findall(r"[\w./@+-]+", str(error)) if "/" in text]
+        for text in named:
+            path = Path(os.path.normpath(self.view.root / os.fsdecode(text)))
+            inside = path != self.view.root and path.is_relative_to(self.view.root)
+            if inside and not self.view.shows(path) and self.exists(path):
+                self._add(self._read(path, _place(self.view.root, error)))
+
+    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open":
+            path, mode, flags = (*arguments, None, None)[:3]
+            writes = (
+                bool(int(flags) & WRITES) if isinstance(flags, int) else any(c in str(mode) for c in "wax+")
+            )
+            self._opened(path, writes)
+        elif event in CHANGES:
+            for position in CHANGES[event]:
+                self._opened(arguments[position], True)
+        elif event == "import":
+            name = str(arguments[0])
+            if name.partition(".")[0] in self.view.modules:
+                self._raise(self._module(name, self._here()))
+        elif event in CONNECTIONS and not self.view.network:
+            self._connected(event, arguments)
+
+    def _opened(self, path: object, writes: bool) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a descriptor that is open already
+        absolute = Path(os.path.abspath(os.fsdecode(path)))
+        if not absolute.is_relative_to(self.view.root) or absolute == self.view.root:
+            return
+        if writes:
+            self.written[absolute] = place = self._here()
+            if not self.view.takes(absolute) and "__pycache__" not in absolute.parts:
+                self._raise(self._write(absolute, place))
+        elif not self.view.shows(absolute) and self.exists(absolute):
+            self._raise(self._read(absolute, self._here()))
+
+    def _connected(self, event: str, arguments: tuple[object, ...]) -> None:
+        target = arguments[1] if event == "socket.connect" else arguments[0]
+        if isinstance(target, str | bytes):  # a Unix socket's path, or a name to look up
+            if event == "socket.connect":
+                return
+            target = os.fsdecode(target)
+        self._raise(
+            f"stage {self.view.stage} reaches for the network ({target}, {self._here()}), which is off inside stages; "
+            f"if it has to, add `meta: {{network: true}}` to it in dvc.yaml"
+        )
+
+    def _module(self, name: str, place: str) -> str | None:
+        """The message for an import of the repository's code that is not among the deps."""
+        for source in (self.view.root / "src", self.view.root):
+            stem = source.joinpath(*name.split("."))
+            for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if not self.view.shows(path) and self.exists(path):
+                    return self._read(path, place)
+        return None
+
+    def _read(self, path: Path, place: str) -> str:
+        relative = path.relative_to(self.view.root).as_posix()
+        return (
+            f"stage {self.view.stage} reads {relative} ({place}) without declaring it; "
+            f"add `- {relative}` to its deps in dvc.yaml"
+        )
+
+    def _write(self, path: Path, place: str) -> str:
+        relative = path.relative_to(self.view.root).as_posix()
+        return (
+            f"stage {self.view.stage} writes {relative} ({place}), which it may not; "
+            f"write it to stage.out({relative!r}), and add `- {relative}` to its outs in dvc.yaml if it is not there"
+        )
+
+    def _add(self, message: str | None) -> None:
+        if message is not None and message not in self.found:
+            self.found.append(message)
+
+    def _raise(self, message: str | None) -> None:
+        if message is not None:
+            self._add(message)
+            raise DeclarationError(message)
+
+    def _here(self) -> str:
+        """The line of the repository's code that is being executed."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if (place := _own_line(self.view.root, frame.f_code.co_filename, frame.f_lineno)) is not None:
+                return place
+            frame = frame.f_back
+        return "in code outside the repository"
+
+
+def _place(root: Path, error: BaseException) -> str:
+    """The innermost line of the repository's code in the traceback of ``error``."""
+    place, step = None, error.__traceback__
+    while step is not None:
+        place = _own_line(root, step.tb_frame.f_code.co_filename, step.tb_lineno) or place
+        step = step.tb_next
+    return place or "in code outside the repository"
+
+
+def _own_line(root: Path, filename: str, line: int) -> str | None:
+    path = Path(filename)
+    if (
+        not path.is_relative_to(root)
+        or path.is_relative_to(Path(sys.prefix))
+        or "/edgebuild/build/" in filename
+    ):
+        return None
+    return f"{path.relative_to(root).as_posix()}:{line}"
