@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from edgebuild.track.process import Process, build_process, identify, is_alive
 
 
@@ -32,4 +34,11 @@ def test_the_build_process_is_the_nearest_ancestor_that_runs_no_stage() -> None:
         [sys.executable, "-c", code], env=stage, capture_output=True, text=True, check=True
     )
     assert int(shown.stdout) == os.getpid()
+    assert build_process() == os.getppid()
+
+
+def test_a_stage_forked_by_a_worker_is_told_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBUILD_BUILD_PROCESS", "4711")
+    assert build_process() == 4711
+    monkeypatch.setenv("EDGEBUILD_BUILD_PROCESS", "no pid")
     assert build_process() == os.getppid()

@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgebuild.track.outbox import state_folder
@@ -141,7 +141,8 @@ def _follow(root: Path, uri: str, project: str, idle_s: float) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} [{os.getpid()}] {line}", flush=True)
+    with suppress(OSError):  # a full disk: what is to be delivered matters more than the log
+        print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} [{os.getpid()}] {line}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

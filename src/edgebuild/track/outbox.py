@@ -53,7 +53,7 @@ class Record:
 
     Attributes:
         id: names the record everywhere: its folder, its tag in MLflow; sorts by time.
-        log: a runner may write the stage's console output here; it is delivered with the end.
+        log: where the stage's console output goes (`edgebuild.track.log`); it is delivered with the end.
         problem: the first failure to write, or None. Methods never raise.
     """
 
@@ -77,12 +77,14 @@ class Record:
         params: Mapping[str, object],
         deps: Sequence[str] = (),
         revision: str = "",
+        facts: Mapping[str, str] | None = None,
     ) -> Record:
         """Open a record for ``stage`` (as DVC names it, ``export@litert-int8``) in the repository ``root``.
 
         ``params`` are the values that the stage's entry in dvc.yaml declares, nested or
         dotted; with the outs of `end` they tie the record to its entry of dvc.lock.
-        ``revision`` is `edgebuild.track.revision.revision` of the code that runs.
+        ``revision`` is `edgebuild.track.revision.revision` of the code that runs. ``facts`` are
+        short texts about the environment (``cpu``, ``drift``); they become tags ``edgebuild.<name>``.
         """
         record = cls(root, stage)
         try:
@@ -102,7 +104,7 @@ class Record:
             revision=revision,
             pid=os.getpid(),
             start="" if own is None else own.start,
-            facts={"python": sys.version.split()[0], "system": sys.platform},
+            facts={"python": sys.version.split()[0], "system": sys.platform, **(facts or {})},
         )
         return record
 

@@ -12,7 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "build_process", "identify", "is_alive"]
+__all__ = ["BUILD_PROCESS", "Process", "build_process", "identify", "is_alive"]
+
+#: Names the build's process to a stage whose parents do not lead to it: one forked by a worker.
+BUILD_PROCESS = "EDGEBUILD_BUILD_PROCESS"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,12 @@ def build_process(pid: int | None = None) -> int:
     DVC sets ``DVC_STAGE`` for a stage's command and so for the shell and all that
     lies between; the nearest ancestor without it is DVC itself. Where environments of
     other processes cannot be read (macOS), the parent is taken.
+
+    A stage that a worker has forked descends from the worker. Whoever asks the worker for it
+    puts the pid of the build, by this function, into the stage's ``EDGEBUILD_BUILD_PROCESS``.
     """
+    if pid is None and os.environ.get(BUILD_PROCESS, "").isdigit():
+        return int(os.environ[BUILD_PROCESS])
     pid = os.getpid() if pid is None else pid
     ancestor = parent = _parent(pid)
     while ancestor > 1:

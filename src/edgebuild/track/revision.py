@@ -8,7 +8,9 @@ from pathlib import Path
 
 __all__ = ["revision"]
 
-GENERATED = ("dvc.lock", "metrics", "plots")
+GENERATED = ("dvc.lock", "environment.lock", "metrics", "plots")
+#: A git that does not answer (a stalled network disk) holds a stage up no longer than this, twice.
+TIMEOUT_S = 2.0
 
 
 def revision(root: Path, generated: Sequence[str] = GENERATED) -> str:
@@ -29,7 +31,7 @@ def _git(root: Path, *arguments: str) -> str:
     # Without optional locks: a status must not fight with the user's own git over the index.
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return shown.stdout.strip() if shown.returncode == 0 else ""
