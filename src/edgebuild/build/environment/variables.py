@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import platform
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 __all__ = ["PINNED", "pin", "scrub"]
 
+X86_64 = ("x86_64", "AMD64")
 #: Sums in another order are other sums: thread counts belong to the result. TensorFlow's own
 #: threads are set by the stage, from params.yaml; these are for numpy and its relatives. oneDNN
 #: halves the time of a training and gives the same bits in every process.
@@ -22,6 +24,9 @@ PINNED: Mapping[str, str] = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
     "TQDM_DISABLE": "1",
+    # numpy's matrix products are then the same bits on every x86-64 processor with AVX2, and not its newest
+    # kernels' own; elsewhere OpenBLAS chooses as it would.
+    **({"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"} if platform.machine() in X86_64 else {}),
 }
 #: What a stage may see of the caller's environment: where programs and libraries are, which device
 #: to use, how to write text. ONEDNN_MAX_CPU_ISA changes bits; it is part of the recorded CPU class.

@@ -21,11 +21,16 @@ from edgebuild.errors import DeclarationError
 __all__ = ["Audit"]
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-#: audit events of changes, and which of their arguments are paths
-CHANGES = {
-    "os.mkdir": (0,), "os.rmdir": (0,), "os.remove": (0,), "os.truncate": (0,), "os.rename": (0, 1),
-    "os.link": (1,), "os.symlink": (1,),
-}  # fmt: skip
+#: audit events of changes: positions of a path and of the folder's descriptor that it is relative to
+CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.mkdir": ((0, 2),),
+    "os.rmdir": ((0, 1),),
+    "os.remove": ((0, 1),),
+    "os.truncate": ((0, None),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+}
 CONNECTIONS = ("socket.connect", "socket.getaddrinfo")
 
 
@@ -73,8 +78,10 @@ class Audit:
             )
             self._opened(path, writes)
         elif event in CHANGES:
-            for position in CHANGES[event]:
-                self._opened(arguments[position], True)
+            for position, descriptor in CHANGES[event]:
+                folder = -1 if descriptor is None else arguments[descriptor]
+                if folder == -1:  # else it is a folder that was opened before
+                    self._opened(arguments[position], True)
         elif event == "import":
             name = str(arguments[0])
             if name.partition(".")[0] in self.view.modules:
@@ -88,9 +95,11 @@ class Audit:
         absolute = Path(os.path.abspath(os.fsdecode(path)))
         if not absolute.is_relative_to(self.view.root) or absolute == self.view.root:
             return
+        if "__pycache__" in absolute.parts:
+            return  # Python looks there by itself, and does without
         if writes:
             self.written[absolute] = place = self._here()
-            if not self.view.takes(absolute) and "__pycache__" not in absolute.parts:
+            if not self.view.takes(absolute):
                 self._raise(self._write(absolute, place))
         elif not self.view.shows(absolute) and self.exists(absolute):
             self._raise(self._read(absolute, self._here()))
