@@ -22,7 +22,7 @@ from pathlib import Path
 
 from edgebuild.build.digest import md5
 
-__all__ = ["cached_md5"]
+__all__ = ["cached_md5", "listing"]
 
 #: A file that changed this recently may change again within one tick of the file system's clock.
 SETTLED_NS = 1_000_000_000
@@ -45,12 +45,17 @@ def cached_md5(root: Path, path: Path) -> str:
     """
     if not path.is_dir():
         return _file(root, path)
+    return hashlib.md5(listing(root, path), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def listing(root: Path, folder: Path) -> bytes:
+    """A folder's files and their digests, as DVC keeps them in its cache: what a folder's digest is made of."""
     files = [
-        {"md5": _file(root, file), "relpath": file.relative_to(path).as_posix()}
-        for file in _files(root, path)
+        {"md5": _file(root, file), "relpath": file.relative_to(folder).as_posix()}
+        for file in _files(root, folder)
     ]
     files.sort(key=lambda entry: entry["relpath"])
-    return hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return json.dumps(files, sort_keys=True).encode()
 
 
 def _file(root: Path, path: Path) -> str:

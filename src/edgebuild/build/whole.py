@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild import console
+from edgebuild.build import failed, intact
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.digest import md5
-from edgebuild.errors import UsageError
+from edgebuild.build.exclusive import build_lock
+from edgebuild.build.foreground import run
+from edgebuild.build.guard import keep_lock, mend_lock
+from edgebuild.errors import Finding, UsageError
 from edgebuild.params import read
 
 __all__ = ["build", "orphans"]
+
+ATTEMPTS = 3
 
 
 def build(root: Path, environ: Mapping[str, str]) -> int:
@@ -28,17 +33,13 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
     stages = declarations(root)
     if not (root / ".dvc").is_dir():
         raise UsageError(f"{root} is no DVC repository; run `dvc init` (or `dvc init --no-scm` without git)")
-    for path in orphans(root, stages):
-        if not _is_cached(root, path):
-            console.warn(f"{path} is made by no stage, nor is it in DVC's cache; it stays: move it elsewhere")
-            continue
-        console.warn(f"{path} is made by no stage any more and is removed (DVC's cache keeps it)")
-        shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
-    # Stages are started by name; they must find the edgebuild that is running.
-    path = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
-    command = [sys.executable, "-m", "dvc", "repro"]
-    if (status := subprocess.run(command, cwd=root, env={**environ, "PATH": path}).returncode) != 0:
-        return 1 if status > 0 else 128 - status
+    with build_lock(root):
+        if line := mend_lock(root):
+            console.warn(line)
+        _clear_orphans(root, stages)
+        if (status := _repro(root, stages, environ)) != 0:
+            return status
+        keep_lock(root)
     from edgebuild.json_file import read_json
     from edgebuild.measure import table
     from edgebuild.track.store import tracking_uri
@@ -49,6 +50,37 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
     for line in track(root, tracking_uri(root, environ), params.project).lines():
         console.say(line)
     return 0
+
+
+def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, str]) -> int:
+    """`dvc repro` until it needs no output that came from a damaged cache; returns the exit status.
+
+    DVC may restore such an output from an earlier build in the midst of this one.
+    """
+    # Stages are started by name; they must find the edgebuild that is running.
+    path = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
+    lines = intact.mend(root, stages)
+    for _ in range(ATTEMPTS):
+        for line in lines:
+            console.warn(line)
+        failed.take(root)
+        status = run([sys.executable, "-m", "dvc", "repro"], root, {**environ, "PATH": path})
+        failure = failed.take(root)
+        lines = intact.mend(root, stages) if status == 0 else []
+        if not lines and not (status > 0 and failure and failure.again):
+            if status > 0:
+                return failure.status if failure else 1
+            return 128 - status if status < 0 else 0
+    raise Finding(f"DVC's cache is damaged again after {ATTEMPTS} builds; is the disk of .dvc/cache sound?")
+
+
+def _clear_orphans(root: Path, stages: Mapping[str, Declaration]) -> None:
+    for path in orphans(root, stages):
+        if not _is_cached(root, path):
+            console.warn(f"{path} is made by no stage, nor is it in DVC's cache; it stays: move it elsewhere")
+            continue
+        console.warn(f"{path} is made by no stage any more and is removed (DVC's cache keeps it)")
+        shutil.rmtree(root / path) if (root / path).is_dir() else (root / path).unlink()
 
 
 def orphans(root: Path, stages: Mapping[str, Declaration]) -> list[str]:
@@ -78,4 +110,4 @@ def orphans(root: Path, stages: Mapping[str, Declaration]) -> list[str]:
 def _is_cached(root: Path, path: str) -> bool:
     """Whether the repository's own DVC cache holds ``path`` as it is, so that removing it loses nothing."""
     digest = md5(root / path)
-    return (root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]).is_file()
+    return (intact.cache(root) / "files" / "md5" / digest[:2] / digest[2:]).is_file()
