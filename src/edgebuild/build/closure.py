@@ -1,24 +1,29 @@
-"""Which of the repository's Python files a stage imports, directly or through others.
+"""Which of the repository's files a stage imports, directly or through others, and what dvc.yaml says of them.
 
-Found by reading the syntax of the files, functions included, without running
-them; ``if TYPE_CHECKING:`` blocks do not count. A package's ``__init__`` runs
-when a module of it is imported, so it counts, unless it holds a docstring only.
+Found by reading the syntax of the files without running them, so the answer is
+the same everywhere. A package's ``__init__`` runs when a module of it is
+imported, so it counts, unless it holds a docstring only. Data that lies beside
+an importing file and is named in it, as package data is, counts too.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from pathlib import Path
 
-from edgebuild.build.declaration import declarations
-from edgebuild.errors import UsageError
+from edgebuild.build.declaration import Declaration, declarations
+from edgebuild.build.importing import has_code, listed, mentions
+from edgebuild.errors import DeclarationError
 
-__all__ = ["Difference", "compare", "has_code", "imports"]
+__all__ = ["STAGES", "Difference", "compare", "has_code", "imports", "is_code", "unread"]
 
 SOURCES = ("src", ".")
+#: The folder of stage files: what `edgebuild run STAGE` executes.
+STAGES = "stages"
 
 
 @dataclass(frozen=True)
@@ -39,54 +44,99 @@ class Difference:
 def compare(root: Path) -> list[Difference]:
     """The entries of dvc.yaml whose code deps are not what their stage file imports.
 
+    Of a ``foreach`` group one entry lists what any of its stages lacks, and
+    what none needs. A stage whose command runs no Python file is left alone.
+
     Raises:
         UsageError: dvc.yaml cannot be understood, or a stage file is missing or is not Python.
     """
-    result, seen = [], set()
-    for stage in declarations(root).values():
-        if stage.base in seen:
-            continue
-        seen.add(stage.base)
-        code = [path for path in stage.deps if _is_code(root, path)]
-        files = [path for path in code if path.startswith("stages/")]
-        needed = set().union(*(imports(root, root / path) for path in files))
-        missing = sorted(path for path in needed if not any(_covers(dep, path) for dep in code))
-        needless = [dep for dep in code if not any(_covers(dep, path) for path in needed)]
+    result = []
+    for base, group in groupby(declarations(root).values(), key=lambda stage: stage.base):
+        found = [difference for stage in group if (difference := _compare(root, stage)) is not None]
+        missing = set().union(*(lacking for lacking, _ in found))
+        needless = [path for path in (found[0][1] if found else ()) if all(path in each for _, each in found)]
         if missing or needless:
-            result.append(Difference(stage.base, tuple(missing), tuple(needless)))
+            result.append(Difference(base, tuple(_folded(root, missing)), tuple(needless)))
     return result
+
+
+def unread(root: Path) -> list[str]:
+    """Lines of code that import what cannot be read off the syntax, as ``file:line: code``."""
+    files = {path for stage in declarations(root).values() for path in _needed(root, _entries(root, stage))}
+    return [
+        f"{path}:{line}: {code}"
+        for path in sorted(files)
+        if path.endswith(".py")
+        for line, code in mentions(root / path, _package(root, root / path)).unread
+    ]
 
 
 def imports(root: Path, file: Path) -> frozenset[str]:
     """``file`` and every file of the repository that it imports, relative to ``root``."""
+    return _needed(root, [file.relative_to(root).as_posix()])
+
+
+def _compare(root: Path, stage: Declaration) -> tuple[set[str], list[str]] | None:
+    """What one stage lacks and lists needlessly; None if its code is not known."""
+    entries = _entries(root, stage)
+    if not entries:
+        return None
+    needed = _needed(root, entries)
+    missing = {path for path in needed if not any(_covers(dep, path) for dep in stage.deps)}
+    code = [path for path in stage.deps if is_code(root, path)]
+    return missing, [dep for dep in code if not any(_covers(dep, path) for path in needed)]
+
+
+def _entries(root: Path, stage: Declaration) -> list[str]:
+    """The files that the stage starts: that of stages/, or the Python files that its command names."""
+    if files := [path for path in stage.deps if path.startswith(f"{STAGES}/") and path.endswith(".py")]:
+        return files
+    words = shlex.split(stage.cmd, comments=True)
+    if words[:2] == ["edgebuild", "run"]:
+        raise DeclarationError(
+            f"dvc.yaml: stages.{stage.base}.deps must name the file of {STAGES}/ that `{stage.cmd}` executes; "
+            f"add it"
+        )
+    named = [word for word in words if word.endswith(".py") and (root / word).is_file()]
+    modules = [name for option, name in pairwise(words) if option == "-m"]
+    started = [path for name in modules for path in _files(root, name, started=True)]
+    return [*named, *(path.relative_to(root).as_posix() for path in started)]
+
+
+def _needed(root: Path, entries: Iterable[str]) -> frozenset[str]:
     found: set[Path] = set()
-    waiting = [file]
+    waiting = [root / path for path in entries]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += _imported_files(root, path)
-    return frozenset(path.relative_to(root).as_posix() for path in found if has_code(path))
+            waiting += _mentioned_files(root, path) if path.suffix == ".py" else ()
+    return frozenset(
+        path.relative_to(root).as_posix() for path in found if path.suffix != ".py" or has_code(path)
+    )
 
 
 @functools.cache
-def _parse(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise UsageError(f"{path}, which dvc.yaml names, does not exist") from None
-    except SyntaxError as error:
-        raise UsageError(f"{path} is not Python: {error}") from None
+def _mentioned_files(root: Path, path: Path) -> tuple[Path, ...]:
+    found = mentions(path, _package(root, path))
+    files = [file for name in found.modules for file in _files(root, name)]
+    files += [file for name in found.started for file in _files(root, name, started=True)]
+    for name in found.starred:
+        inits = [
+            file for file in _files(root, name) if file.parts[-2:] == (name.split(".")[-1], "__init__.py")
+        ]
+        submodules = {submodule for init in inits for submodule in listed(init)}
+        files += [file for submodule in submodules for file in _files(root, f"{name}.{submodule}")]
+    return (*files, *_beside(path, found.texts))
 
 
-def has_code(path: Path) -> bool:
-    return any(not isinstance(node, ast.Expr) for node in _parse(path).body)
-
-
-@functools.cache
-def _imported_files(root: Path, path: Path) -> tuple[Path, ...]:
-    package = _package(root, path)
-    return tuple(file for name in _imported_names(_parse(path), package) for file in _files(root, name))
+def _beside(path: Path, texts: Iterable[str]) -> Iterator[Path]:
+    """Files and folders that ``path`` names and that lie beside it or below: its package's data."""
+    for text in texts:
+        if not text.startswith(("/", ".")) and ".." not in text.split("/"):
+            file = path.parent / text
+            if file.is_file() and file.suffix != ".py":
+                yield file
 
 
 def _package(root: Path, path: Path) -> tuple[str, ...]:
@@ -95,47 +145,53 @@ def _package(root: Path, path: Path) -> tuple[str, ...]:
     return path.relative_to(source).parent.parts
 
 
-def _imported_names(tree: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            yield from _imported_names(ast.Module(node.orelse, []), package)
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*above, *([node.module] if node.module else [])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
-            yield from _dynamic(node)
-        yield from _imported_names(node, package)
-
-
-def _dynamic(node: ast.Call) -> Iterator[str]:
-    """``import_module("a.b")``, and ``import_module(f"a.{name}")`` as everything in package a."""
-    argument = node.args[0] if node.args else None
-    if isinstance(argument, ast.Constant):
-        yield str(argument.value)
-    elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
-        yield str(argument.values[0].value) + "*"
-
-
-def _files(root: Path, name: str) -> Iterator[Path]:
-    """The files that importing ``name`` runs, where they belong to the repository."""
+def _files(root: Path, name: str, started: bool = False) -> Iterator[Path]:
+    """The files that importing (or starting) ``name`` runs, where they belong to the repository."""
+    parts = name.split(".")
+    if not all(parts):
+        return
     for source in SOURCES:
-        folder, parts = root / source, name.split(".")
+        folder = root / source
         for depth in range(1, len(parts) + 1):
             if (package := folder.joinpath(*parts[:depth], "__init__.py")).is_file():
                 yield package
         last = folder.joinpath(*parts)
-        if parts[-1] == "*":
-            yield from sorted(last.parent.glob("*.py"))
-        elif (module := last.with_suffix(".py")).is_file():
+        module = last.with_name(f"{last.name}.py")
+        if name.endswith("*"):
+            yield from sorted([*last.parent.glob(module.name), *last.parent.glob(f"{last.name}/__init__.py")])
+        elif (last / "__init__.py").is_file():  # wins over a module of the same name
+            if started and (main := last / "__main__.py").is_file():
+                yield main
+        elif module.is_file():
             yield module
 
 
-def _is_code(root: Path, path: str) -> bool:
+def _folded(root: Path, missing: set[str]) -> list[str]:
+    """``missing`` sorted, with a folder for its files where both mean the same today.
+
+    A folder as dep is short, but every new file in it reruns the stage, so it
+    stands only for files that are all needed; more files are no reason.
+    """
+    result: set[str] = set()
+    for path in missing:
+        folders = [
+            parent for parent in reversed(Path(path).parents) if parent.as_posix() not in (*SOURCES, STAGES)
+        ]
+        whole = (folder.as_posix() for folder in folders if _is_whole(root, folder, missing))
+        result.add(next(whole, path))
+    return sorted(result)
+
+
+def _is_whole(root: Path, folder: Path, missing: set[str]) -> bool:
+    files = [
+        path for path in (root / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    counted = {path.relative_to(root).as_posix() for path in files if path.suffix != ".py" or has_code(path)}
+    return len(counted) > 1 and counted <= missing
+
+
+def is_code(root: Path, path: str) -> bool:
+    """Whether a dep is a Python file or a folder that holds one."""
     return path.endswith(".py") or ((root / path).is_dir() and any((root / path).rglob("*.py")))
 
 
