@@ -19,7 +19,7 @@ From a trained network to verified on-device models, as a DVC build.
   edgebuild run STAGE         execute one stage (this is what dvc.yaml calls)
   edgebuild report            print the table of variants again
   edgebuild track             take what is not yet in MLflow there
-  edgebuild deps              do the stages declare the code that they import?
+  edgebuild deps [--fix]      do the stages declare the code that they import? Or make them
 """
 EPILOG = """\
 exit status: 0 success, 1 a finding (a result that is not acceptable), 2 wrong usage or configuration.
