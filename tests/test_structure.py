@@ -44,8 +44,12 @@ def test_the_library_never_imports_a_stage() -> None:
     assert importers("stages") == set()
 
 
-def test_only_tracking_imports_mlflow() -> None:
-    assert {name.partition("/")[0] for name in importers("mlflow")} == {"track"}
+def test_only_tracking_and_flavors_import_mlflow() -> None:
+    assert {name.partition("/")[0] for name in importers("mlflow")} == {"track", "mlflow"}
+
+
+def test_what_travels_with_a_model_needs_no_mlflow() -> None:
+    assert [name for name in importers("mlflow") if name.startswith("mlflow/serving/")] == []
 
 
 def test_only_one_adapter_imports_tensorflow() -> None:
