@@ -18,6 +18,7 @@ import yaml
 from edgebuild.errors import DataError, UsageError
 from edgebuild.mlflow import coreml, litert
 from edgebuild.mlflow.serving.litert import LiteRTModel
+from tests.mlflow import foreign
 from tests.mlflow.conftest import Written
 
 Writer = Callable[..., Written]
@@ -178,3 +179,28 @@ def test_another_flavors_model_is_refused(saved: Path) -> None:
 def test_an_image_of_another_shape_is_refused_with_the_shape_that_fits(saved: Path) -> None:
     with pytest.raises(UsageError, match=r"image float32 \(n, 9, 9, 2\), found float64 \(1, 9, 9, 1\)"):
         litert.load_model(str(saved)).predict(np.zeros((1, 9, 9, 1)))
+
+
+def test_files_of_other_converters_keep_their_names_and_their_integer_codes(tmp_path: Path) -> None:
+    foreign.write(tmp_path / "added.tflite")
+    litert.save_model(tmp_path / "added.tflite", tmp_path / "model")
+    found = mlmodel(tmp_path / "model")
+    codes = {"dtype": "int8", "shape": [-1, 3], "scale": 0.5, "zero_point": 0}
+    assert found["flavors"]["litert"]["inputs"] == [{"name": "a"} | codes, {"name": "b"} | codes]
+    assert not found.get("metadata")
+    given = {"a": np.array([[1, 2, 3], [4, 5, 6]], np.int8), "b": np.array([[3, 2, 1], [0, 0, 0]], np.int8)}
+    expected = {"sum": given["a"] + given["b"], "double": 2 * given["a"]}
+    for model in (
+        mlflow.pyfunc.load_model(str(tmp_path / "model")),
+        litert.load_model(str(tmp_path / "model")),
+    ):
+        answer = model.predict(given)
+        assert list(answer) == ["sum", "double"]
+        assert all(np.array_equal(answer[name], expected[name]) for name in expected)
+        assert answer["sum"].dtype == np.int8
+
+
+def test_without_a_signature_tensors_are_called_as_in_the_file(tmp_path: Path) -> None:
+    foreign.write(tmp_path / "added.tflite", signature=False)
+    model = LiteRTModel(tmp_path / "added.tflite")
+    assert [tensor.name for tensor in model.inputs] == ["serving_default_a:0", "serving_default_b:0"]
