@@ -38,6 +38,17 @@ def test_only_what_a_file_needs_is_copied(tmp_path: Path) -> None:
     assert set(texts(tmp_path)) == inits | files
 
 
+@pytest.mark.parametrize("module", [LITERT, COREML])
+def test_all_of_it_is_loaded_at_once(module: str, tmp_path: Path) -> None:
+    """MLflow deletes the folder that a downloaded model was loaded from; nothing may be imported later."""
+    carry(module, tmp_path)
+    for path, text in texts(tmp_path).items():
+        late = [line for line in text.decode().splitlines() if line.startswith((" ", "\t"))]
+        assert not [
+            line for line in late if line.split()[:1] in (["from"], ["import"]) and "edgebuild_" in line
+        ], path
+
+
 def test_equal_code_has_equal_names_and_bytes(tmp_path: Path) -> None:
     assert carry(LITERT, tmp_path / "a") == carry(LITERT, tmp_path / "b")
     assert texts(tmp_path / "a") == texts(tmp_path / "b")
