@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebuild.build.repro import HEAD, with_entry
+from edgebuild.build.dvc_repro import HEAD, with_entry
 
 A, B = "  a@x:\n    cmd: one\n    outs:\n    - path: p\n", "  b:\n    cmd: two\n"
 DVC_YAML = """\
@@ -32,7 +32,7 @@ PARAMS = """\
 variants: {v1: {size: 1}, v2: {size: 2}}
 knobs: {float: 3.0e-3, text: "yes: # é", none: null, list: [1, [], {}], number: "1e3", flag: on}
 """
-PLAIN, OURS = ("dvc", "repro"), (sys.executable, "-m", "edgebuild.build.repro")
+PLAIN, OURS = ("dvc", "repro"), (sys.executable, "-m", "edgebuild.build.dvc_repro")
 
 
 def test_an_entry_replaces_its_older_self_where_it_stands() -> None:

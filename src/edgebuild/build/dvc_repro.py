@@ -1,4 +1,4 @@
-"""``dvc repro`` without its quadratic costs: ``python -m edgebuild.build.repro [ARGUMENTS]``.
+"""``dvc repro`` without its quadratic costs: ``python -m edgebuild.build.dvc_repro [ARGUMENTS]``.
 
 After each stage DVC parses the whole dvc.lock and writes it anew, and it parses
 params.yaml six times for each stage that it restores; both grow with the number
