@@ -207,7 +207,7 @@ def test_a_clone_that_moves_takes_its_artifacts_along(tmp_path: Path, empty_stor
     deliver(old, store.tracking_uri(old, {}), "p")
     old.rename(new)
     uri = store.tracking_uri(new, {})
-    finished(new, outs={"a.json": digest})
+    finished(new, "t", outs={"a.json": digest})
     deliver(new, uri, "p")
     assert not old.exists()
     assert [artifact(uri, run, "a.json") for run in stage_runs(uri)] == [b"[]", b"[]"]

@@ -69,8 +69,8 @@ def test_a_build_has_every_variant_and_links_to_the_runs_of_its_stages(
     artifacts = {item.path for item in client(root).list_artifacts(run.info.run_id)}
     assert artifacts == {"dvc.lock", "dvc.yaml", "params.yaml", "metrics", "plots"}
     assert [source.dataset.name for source in run.inputs.dataset_inputs] == ["digits"]
-    inputs = client(root).get_run(run.info.run_id).inputs.model_inputs
-    assert {source.model_id for source in inputs} == {m.model_id for m in models(root).values()}
+    outputs = client(root).get_run(run.info.run_id).outputs.model_outputs
+    assert {made.model_id for made in outputs} == {m.model_id for m in models(root).values()}
     model = models(root)["pruned-onnx-int8"]
     assert model.source_run_id == made["export@onnx-int8"]
     assert model.params["precision"] == "int8"

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.track import lock, store
-from edgebuild.track.artifacts import ARTIFACT_LIMIT, gather
+from edgebuild.track.artifacts import ARTIFACT_LIMIT, gather, stored_elsewhere, upload
 from edgebuild.track.mutex import delivery_lock
+from edgebuild.track.note import failure_note
 from edgebuild.track.outbox import (
     LOG_FILE,
     Artifact,
@@ -36,6 +37,9 @@ from edgebuild.track.outbox import (
 from edgebuild.track.process import is_alive
 
 __all__ = ["Courier", "Delivered", "deliver", "one_line"]
+
+#: Unauthorized, forbidden, proxy's authentication, request timeout: the same for every record.
+ACCESS_REFUSED = (401, 403, 407, 408)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class _Cursor:
     offset: int
     sent: set[tuple[str, int, int]] = field(default_factory=set)
     last_ms: int = 0
+    resumed: bool = False
 
 
 def deliver(
@@ -153,7 +158,7 @@ class Courier:
             if run.info.status != "RUNNING":  # all but the removal was done when the last delivery died
                 _remove(folder)
                 return True
-            cursor = _Cursor(run.info.run_id, begin, 0, last_ms=begin.time_ms)
+            cursor = _Cursor(run.info.run_id, begin, 0, last_ms=begin.time_ms, resumed=resumed)
             if resumed:
                 cursor.sent = _points(client, run)
             cut = store.log_in_batches(client, cursor.run_id, params=lock.flatten(begin.params))
@@ -176,7 +181,7 @@ class Courier:
         if end is None:
             message = f"process {begin.pid} ended without a word: killed, or out of memory"
             end = End(cursor.last_ms, "KILLED", message, {})
-        _finish(client, self._root, self._limit, folder, cursor, end)
+        _finish(client, experiment, self._root, self._limit, folder, cursor, end)
         self._cursors.pop(folder.name, None)
         return True
 
@@ -217,21 +222,28 @@ def _points(client: Any, run: Any) -> set[tuple[str, int, int]]:
     }
 
 
-def _finish(client: Any, root: Path, limit: int, folder: Path, cursor: _Cursor, end: End) -> None:
+def _finish(
+    client: Any, experiment: str, root: Path, limit: int, folder: Path, cursor: _Cursor, end: End
+) -> None:
     files = {event.path: event.md5 for event in read(folder)[0] if isinstance(event, Artifact)} | dict(
         end.outs
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        gather(root, files, limit, Path(scratch))
-        if (folder / LOG_FILE).exists():
-            shutil.copyfile(folder / LOG_FILE, Path(scratch) / LOG_FILE)
-        if any(Path(scratch).iterdir()):
-            client.log_artifacts(cursor.run_id, scratch)
-    begin = cursor.begin
+    begin, tags = cursor.begin, {}
     if end.status == "FINISHED":
-        client.set_tag(cursor.run_id, "edgebuild.entry", lock.entry_key(begin.stage, begin.params, end.outs))
+        tags["edgebuild.entry"] = lock.entry_key(begin.stage, begin.params, end.outs)
+    elsewhere = stored_elsewhere(client, experiment, tags.get("edgebuild.entry"), cursor.run_id)
+    log = folder / LOG_FILE
+    with tempfile.TemporaryDirectory() as scratch:
+        gather(root, files, limit, Path(scratch), elsewhere)
+        if log.exists():
+            shutil.copyfile(log, Path(scratch) / LOG_FILE)
+        upload(client, cursor.run_id, Path(scratch), again=cursor.resumed)
     if end.message:
-        client.set_tag(cursor.run_id, "edgebuild.message", store.tag_text(end.message))
+        tags["edgebuild.message"] = end.message
+    if end.status != "FINISHED":
+        said = log.read_text(errors="replace") if log.exists() else ""
+        tags["mlflow.note.content"] = failure_note(end.message or end.status, said)
+    store.set_tags(client, cursor.run_id, tags)
     client.set_terminated(cursor.run_id, end.status, end.time_ms)
     _remove(folder)
 
@@ -251,13 +263,16 @@ def _sweep(folder: Path) -> None:
 def _concerns_record(error: Exception) -> bool:
     """Whether the store works and refused this one record (others may pass), rather than being out of reach."""
     status = getattr(error, "get_http_status_code", None)  # of an MlflowException
-    return status is not None and 400 <= status() < 429
+    return status is not None and 400 <= status() < 429 and status() not in ACCESS_REFUSED
 
 
 def one_line(error: Exception) -> str:
     """An exception as one line of bounded length, for reports and logs."""
     text = " ".join(str(error).split())
     cause = re.search(r"Max retries exceeded.*Caused by (\w+)", text)  # urllib3, through requests and mlflow
+    status = re.search(r"too many (5\d\d) error responses", text)
     if cause:
-        return f"the server does not answer ({cause[1]})"
+        return (
+            f"the server {f'answers with error {status[1]}' if status else f'does not answer ({cause[1]})'}"
+        )
     return f"{type(error).__name__}: {text}"[:300]

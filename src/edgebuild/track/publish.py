@@ -6,15 +6,14 @@ to the run of each of its stages, cached or not. Where the store knows no such r
 (a new store, a pulled cache), one is written from the dvc.lock entry, tagged
 ``edgebuild.origin = dvc.lock``: it has parameters and hashes, but no curves and no duration.
 
-Each distinct file of a variant is one LoggedModel, shared by all builds that contain it.
-Its metrics are logged on the run of the stage that made the file, under plain names
-(``accuracy``), so that models compare column by column; the build's run has them as
-``<variant>/accuracy``, so that builds do.
+Its variants are LoggedModels (`edgebuild.track.variants`), its outputs; their numbers are
+repeated on the run as ``<variant>/accuracy``, so that builds compare row by row. What
+changed since the build seen before it, and which variant is best, is in its name, in
+its description and in tags that the view of `edgebuild.track.views` shows as columns.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -24,10 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgebuild.track import store
+from edgebuild.track import previous, store, views
+from edgebuild.track.highlights import highlights
 from edgebuild.track.lock import Entry
+from edgebuild.track.note import build_note
 from edgebuild.track.revision import revision
 from edgebuild.track.state import BuildState, read_state
+from edgebuild.track.variants import dataset_input, logged_model, variant_metrics
 
 __all__ = ["Build", "publish_build"]
 
@@ -70,15 +72,11 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
     with store.connect(root, tracking_uri) as client:
         builds = store.experiment_id(client, root, tracking_uri, f"{project}/builds")
         found = client.search_runs([builds], f"tags.`edgebuild.build` = '{state.key}'")
-        for run in found:
-            if run.info.status == "FINISHED":
-                client.set_tag(run.info.run_id, "edgebuild.last_seen", _now())
-                executed, cached = (
-                    int(run.data.tags[f"edgebuild.{name}"]) for name in ("executed", "cached")
-                )
-                created = False
-                run_id = run.info.run_id
-                break
+        done = next((run for run in found if run.info.status == "FINISHED"), None)
+        if done is not None:
+            _seen_again(client, done, revision(root))
+            run_id = done.info.run_id
+            executed, cached = (int(done.data.tags[f"edgebuild.{name}"]) for name in ("executed", "cached"))
         else:
             for half in found:
                 client.delete_run(half.info.run_id)
@@ -88,12 +86,11 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
             }
             executed = sum(first for _, first in runs.values())
             cached = len(runs) - executed
-            created = True
             run_id = _write(client, root, builds, project, state, runs)
         return Build(
             key=state.key,
             run_id=run_id,
-            created=created,
+            created=done is None,
             executed=executed,
             cached=cached,
             variants=len(state.variants),
@@ -123,6 +120,14 @@ def _stage_run(client: Any, experiment: str, entry: Entry, build: str) -> tuple[
     return run_id, False
 
 
+def _seen_again(client: Any, run: Any, commit: str) -> None:
+    """Note that a published build is the present one, and the commit that holds it by now."""
+    client.set_tag(run.info.run_id, "edgebuild.last_seen", _now())
+    if commit and not commit.endswith("-dirty") and commit != run.data.tags.get("edgebuild.revision"):
+        client.set_tag(run.info.run_id, "edgebuild.revision", commit)
+        client.set_tag(run.info.run_id, "mlflow.source.git.commit", commit)
+
+
 def _write(
     client: Any,
     root: Path,
@@ -131,39 +136,86 @@ def _write(
     state: BuildState,
     runs: Mapping[str, tuple[str, bool]],
 ) -> str:
-    from mlflow.entities import LoggedModelInput, Metric
+    from mlflow.entities import LoggedModelOutput
 
     executed = sum(first for _, first in runs.values())
-    commit = revision(root)
-    tags = {
+    counts = (executed, len(runs) - executed)
+    earlier = previous.builds(client, experiment)
+    best = highlights(state.variants, state.latency, state.reference)
+    changed = previous.changes_since(client, earlier[0], state) if earlier else None
+    name = f"{changed.short() if changed else 'first build'} · {state.key[:8]}"
+    tags = _tags(project, state, runs, counts, revision(root)) | best.named()
+    tags["changed"] = changed.sentence() if changed else "first build"
+    if earlier:
+        tags["edgebuild.previous"] = earlier[0].info.run_id
+    run_id: str = client.create_run(
+        experiment, tags={key: store.tag_text(value) for key, value in tags.items() if value}, run_name=name
+    ).info.run_id
+    cut = store.log_in_batches(client, run_id, params=state.params, metrics=_metrics(state, best.named()))
+    dataset = dataset_input(state)
+    client.log_inputs(run_id, datasets=[dataset])
+    makers = {path: runs[name][0] for name, entry in state.entries.items() for path in entry.outs}
+    models = [
+        logged_model(client, root, experiment, variant, state, makers.get(variant["path"], run_id), dataset)
+        for variant in state.variants
+    ]
+    client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, 0) for model in models])
+    note = build_note(
+        state,
+        best,
+        changed,
+        (earlier[0].info.run_name, store.page(experiment, earlier[0].info.run_id)) if earlier else None,
+        earlier[0].data.metrics if earlier else {},
+        counts,
+    )
+    client.set_tag(run_id, "mlflow.note.content", store.tag_text(note))
+    _upload(client, root, run_id, state, cut)
+    params = [{key: store.param_text(value) for key, value in state.params.items()}]
+    for key, value in views.tags([*params, *(run.data.params for run in earlier)], _now_ms()).items():
+        client.set_experiment_tag(experiment, key, value)
+    client.set_terminated(run_id, "FINISHED")  # last: only a finished run counts as the build
+    return run_id
+
+
+def _tags(
+    project: str,
+    state: BuildState,
+    runs: Mapping[str, tuple[str, bool]],
+    counts: tuple[int, int],
+    commit: str,
+) -> dict[str, str]:
+    return {
         "edgebuild.build": state.key,
+        "edgebuild.lock": state.lock_digest,
         "edgebuild.revision": commit,
-        "edgebuild.executed": str(executed),
-        "edgebuild.cached": str(len(runs) - executed),
+        "edgebuild.executed": str(counts[0]),
+        "edgebuild.cached": str(counts[1]),
         "edgebuild.last_seen": _now(),
         "mlflow.source.type": "PROJECT",
         "mlflow.source.name": project,
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),
         **{store.safe_key(f"stage.{name}"): run_id for name, (run_id, _) in runs.items()},
     }
-    tags = {key: value for key, value in tags.items() if value}
-    run_id: str = client.create_run(experiment, tags=tags, run_name=f"build-{state.key[:8]}").info.run_id
-    cut = store.log_in_batches(client, run_id, params=state.params)
-    now = int(time.time() * 1000)
-    metrics = [
-        Metric(store.safe_key(f"{variant['id']}/{name}"), value, now, 0)
+
+
+def _metrics(state: BuildState, best: Mapping[str, str]) -> list[Any]:
+    """Every variant's numbers under its id, and those of the best ones under ``smallest`` and ``fastest``."""
+    from mlflow.entities import Metric
+
+    now = _now_ms()
+    values = {
+        variant["id"]: variant_metrics(variant, state.latency.get(variant["id"], {}))
         for variant in state.variants
-        for name, value in variant_metrics(variant, state.latency.get(variant["id"], {})).items()
+    }
+    values |= {word: values[identity] for word, identity in best.items()}
+    return [
+        Metric(store.safe_key(f"{name}/{key}"), value, now, 0)
+        for name, numbers in values.items()
+        for key, value in numbers.items()
     ]
-    store.log_in_batches(client, run_id, metrics=metrics)
-    dataset = _dataset(state)
-    client.log_inputs(run_id, datasets=[dataset])
-    makers = {path: runs[name][0] for name, entry in state.entries.items() for path in entry.outs}
-    models = [
-        _model(client, experiment, variant, state, makers.get(variant["path"], run_id), dataset)
-        for variant in state.variants
-    ]
-    client.log_inputs(run_id, models=[LoggedModelInput(model_id) for model_id in models])
+
+
+def _upload(client: Any, root: Path, run_id: str, state: BuildState, cut: Mapping[str, str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for path in state.files:
             copy = Path(scratch) / path
@@ -172,78 +224,10 @@ def _write(
         if cut:
             (Path(scratch) / "long_params.json").write_text(json.dumps(cut, indent=1))
         client.log_artifacts(run_id, scratch)
-    client.set_terminated(run_id, "FINISHED")  # last: only a finished run counts as the build
-    return run_id
 
 
-def _model(
-    client: Any, experiment: str, variant: Mapping[str, Any], state: BuildState, maker: str, dataset: Any
-) -> str:
-    """The LoggedModel of a variant's file, made when new; metrics are added where they changed."""
-    import mlflow
-    from mlflow.entities import Metric
-
-    key = hashlib.sha256(f"{variant['id']}:{variant['sha256']}".encode()).hexdigest()
-    found = client.search_logged_models([experiment], filter_string=f"tags.`edgebuild.variant` = '{key}'")
-    ready = [model for model in found if str(model.status) == "READY"]
-    for half in found:
-        if half not in ready:
-            client.delete_logged_model(half.model_id)
-    latency = state.latency.get(variant["id"], {})
-    if ready:
-        model = ready[0]
-    else:
-        facts = {name: variant.get(name) for name in ("format", "precision", "model", "sha256", "path")}
-        facts["threads"] = latency.get("threads")
-        facts["not_run"] = latency.get("not_run")
-        model = mlflow.create_external_model(
-            name=variant["id"],
-            source_run_id=maker,
-            tags={"edgebuild.variant": key},
-            params={name: store.param_text(value) for name, value in facts.items() if value is not None},
-            model_type=f"{variant.get('format')}/{variant.get('precision')}",
-            experiment_id=experiment,
-        )
-    latest = {
-        metric.key: metric.value
-        for metric in sorted(model.metrics or (), key=lambda metric: metric.timestamp)
-    }
-    now = int(time.time() * 1000)
-    name, digest = dataset.dataset.name, dataset.dataset.digest
-    changed = [
-        Metric(key, value, now, 0, model_id=model.model_id, dataset_name=name, dataset_digest=digest)
-        for key, value in variant_metrics(variant, latency).items()
-        if latest.get(key) != value
-    ]
-    if changed:
-        client.log_inputs(maker, datasets=[dataset])
-        store.log_in_batches(client, maker, metrics=changed)
-    return str(model.model_id)
-
-
-def variant_metrics(variant: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, float]:
-    """All numbers of one variant's entries of summary.json and latency.json, under flat names.
-
-    Pairs become ``…_low`` and ``…_high``, percentiles ``latency_p50_us``; nulls are left out, never zero.
-    """
-    flat: dict[str, Any] = dict(variant)
-    for name, value in variant.items():
-        if isinstance(value, list) and len(value) == 2:
-            flat |= {f"{name}_low": value[0], f"{name}_high": value[1]}
-    flat |= {f"latency_{name}_us": value for name, value in (latency.get("latency_us") or {}).items()}
-    flat |= {name: value for name, value in latency.items() if name != "threads"}
-    return {name: value for name, value in flat.items() if type(value) in (int, float)}
-
-
-def _dataset(state: BuildState) -> Any:
-    """The test data as summary.json describes it, as an MLflow dataset input with a digest of its own."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    text = json.dumps(state.dataset, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]  # MLflow takes 36 characters
-    name = str(state.dataset.get("name", "dataset"))
-    dataset = Dataset(name, digest, source_type="dvc", source=json.dumps({"path": "dvc.lock"}), profile=text)
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "test")])
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _now() -> str:

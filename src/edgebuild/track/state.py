@@ -25,18 +25,22 @@ class BuildState:
 
     Attributes:
         key: of the state, see `lock.build_key`.
+        lock_digest: SHA-256 of the file dvc.lock.
         entries: the dvc.lock entry of every stage of dvc.yaml.
         params: params.yaml, flat.
         dataset: as summary.json describes it.
+        reference: id of the variant that accuracies are compared with.
         variants: entries of summary.json.
         latency: entries of latency.json by variant id.
         files: what a build's run keeps as artifacts, relative to the root.
     """
 
     key: str
+    lock_digest: str
     entries: Mapping[str, Entry]
     params: Mapping[str, object]
     dataset: Mapping[str, Any]
+    reference: str
     variants: Sequence[Mapping[str, Any]]
     latency: Mapping[str, Mapping[str, Any]]
     files: Sequence[str]
@@ -71,9 +75,11 @@ def read_state(root: Path) -> BuildState | str:
     plots = sorted(path.relative_to(root).as_posix() for path in (root / "plots").rglob("*.png"))
     return BuildState(
         key=lock.build_key(built),
+        lock_digest=hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),
         entries=entries,
         params=params,
         dataset=summary["dataset"],
+        reference=summary["reference"],
         variants=summary["variants"],
         latency={variant["id"]: variant for variant in latency["variants"]},
         files=[*REQUIRED, *(path for path in OPTIONAL if (root / path).is_file()), *plots],

@@ -19,13 +19,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgebuild.track import views
+
 __all__ = [
     "connect",
+    "cut_param",
     "experiment_id",
     "link",
     "log_in_batches",
+    "page",
     "param_text",
     "safe_key",
+    "set_tags",
     "shown",
     "tag_text",
     "tracking_uri",
@@ -77,6 +82,8 @@ def connect(root: Path, uri: str) -> Iterator[Any]:
         # What mlflow and sqlalchemy deprecate in each other is no business of whoever reads this log.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
+        # mlflow.pyfunc, of its own types, as it is imported
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred", category=UserWarning)
         import mlflow
 
         for noisy in ("alembic", "mlflow.store.db.utils"):
@@ -102,10 +109,14 @@ def experiment_id(client: Any, root: Path, uri: str, name: str) -> str:
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     if not uri.startswith("sqlite:"):
-        return str(client.create_experiment(name))
+        return str(client.create_experiment(name, tags=views.kind()))
     place = root.resolve()
     location = place / "mlruns" / re.sub(r"[^\w.-]+", "-", name)
-    return str(client.create_experiment(name, artifact_location=str(location), tags={_ROOT_TAG: str(place)}))
+    return str(
+        client.create_experiment(
+            name, artifact_location=str(location), tags={**views.kind(), _ROOT_TAG: str(place)}
+        )
+    )
 
 
 def log_in_batches(
@@ -117,10 +128,18 @@ def log_in_batches(
     for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
     texts = {safe_key(key): param_text(value) for key, value in (params or {}).items()}
-    entries = [Param(key, _cut(text, MAX_PARAM)) for key, text in texts.items()]
+    entries = [Param(key, cut_param(text)) for key, text in texts.items()]
     for first in range(0, len(entries), MAX_PARAMS_PER_BATCH):
         client.log_batch(run_id, params=entries[first : first + MAX_PARAMS_PER_BATCH])
     return {key: text for key, text in texts.items() if len(text) > MAX_PARAM}
+
+
+def set_tags(client: Any, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a run in one call, each cut to what MLflow takes."""
+    from mlflow.entities import RunTag
+
+    if tags:
+        client.log_batch(run_id, tags=[RunTag(key, tag_text(value)) for key, value in tags.items()])
 
 
 def safe_key(key: str) -> str:
@@ -132,6 +151,11 @@ def safe_key(key: str) -> str:
 def param_text(value: object) -> str:
     """Strings as they are, everything else as JSON (``0.5``, ``true``, ``[1, 2]``)."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def cut_param(text: str) -> str:
+    """A param's text as far as MLflow takes it."""
+    return _cut(text, MAX_PARAM)
 
 
 def tag_text(value: str) -> str:
@@ -149,9 +173,14 @@ def link(uri: str, experiment: str, run_id: str | None = None) -> str:
     A store without a server is shown by ``mlflow ui``, whose default address is assumed.
     """
     base = uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
-    base = shown(base)
-    page = f"experiments/{experiment}/runs" + (f"/{run_id}" if run_id else "")
-    return f"{base}/#/{page}?workflowType=machine_learning"
+    return f"{shown(base)}/{page(experiment, run_id)}"
+
+
+def page(experiment: str, run_id: str | None = None) -> str:
+    """The address of that page within the UI: an experiment's runs in edgebuild's view, or one run."""
+    if run_id is None:
+        return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={views.KEY}"
+    return f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 
 def shown(uri: str) -> str:
