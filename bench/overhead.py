@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _noop(folder: Path, options: argparse.Namespace) -> Found:
-    ours = repositories.clone(folder / "ours", quick=True)
+    ours = repositories.clone(folder / "ours", short=True, few=options.quick)
     ours.run(*EDGEBUILD)
     plain = repositories.twin(folder / "plain", ours)
     found = turns(
@@ -133,7 +133,7 @@ def _many(folder: Path, options: argparse.Namespace) -> Found:
 
 
 def _stage(folder: Path, options: argparse.Namespace) -> Found:
-    made = repositories.clone(folder / "ours", quick=True)
+    made = repositories.clone(folder / "ours", short=True, few=True)
     repositories.with_empty_stages(made)
     own = {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder)}  # a worker of its own, so the first is cold
     measured, compared = [], []
@@ -152,7 +152,7 @@ def _stage(folder: Path, options: argparse.Namespace) -> Found:
 
 
 def _knob(folder: Path, options: argparse.Namespace) -> Found:
-    made = repositories.clone(folder / "ours", quick=True)
+    made = repositories.clone(folder / "ours", short=True, few=options.quick)
     made.run(*EDGEBUILD)
 
     def rebuild(**variables: str) -> float:
@@ -175,7 +175,7 @@ def _whole(folder: Path, options: argparse.Namespace) -> Found:
     numbers = iter(range(100))
 
     def fresh() -> Repository:
-        return repositories.clone(folder / str(next(numbers)), quick=options.quick)
+        return repositories.clone(folder / str(next(numbers)), short=options.quick, few=options.quick)
 
     def bare() -> float:
         made = fresh()

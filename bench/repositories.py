@@ -81,8 +81,11 @@ class Repository:
         return {**kept, **own, **variables}
 
 
-def clone(root: Path, *, quick: bool) -> Repository:
-    """What git would clone of this repository, and what is not committed yet; ``quick`` trains for seconds."""
+def clone(root: Path, *, short: bool, few: bool) -> Repository:
+    """What git would clone of this repository, and what is not committed yet.
+
+    ``short``: trainings and benchmarks of seconds; the graph is the same. ``few``: three variants.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -92,8 +95,7 @@ def clone(root: Path, *, quick: bool) -> Repository:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)
     subprocess.run(["git", "init", "--quiet", str(root)], check=True)
-    if quick:
-        _shrink(root / "params.yaml")
+    _shrink(root / "params.yaml", short, few)
     return Repository(root)
 
 
@@ -102,7 +104,7 @@ def with_empty_stages(made: Repository) -> None:
     entries = []
     for name, imports in EMPTY_STAGES.items():
         (made.root / f"stages/empty_{name}.py").write_text(EMPTY.format(name=name, imports=imports))
-        extra = BACKEND if "backend" in imports else ""
+        extra = BACKEND if imports else ""  # libraries list the folders that Python searches
         entries.append(
             f"  empty_{name}:\n    cmd: edgebuild run empty_{name}\n    deps: [stages/empty_{name}.py, "
             f"requirements/runtime.txt{extra}]\n    outs: [empty_{name}.txt]\n"
@@ -150,16 +152,18 @@ def forget(made: Repository, files: Sequence[str]) -> None:
         path.unlink()
 
 
-def _shrink(path: Path) -> None:
+def _shrink(path: Path, short: bool, few: bool) -> None:
     yaml = YAML()
     params: dict[str, Any] = yaml.load(path.read_text())
-    params["data"] |= {"validation": 60, "calibration": 40, "test": 120}
-    for section in ("teacher", "distill", "prune"):
-        params[section] |= {"epochs": 2}
-    params["quantize"] |= {"samples": 40}
-    params["finetune"]["w4"] |= {"epochs": 1}
-    params["variants"] = {name: params["variants"][name] for name in KEPT_VARIANTS}
-    for runtime in params["benchmark"].values():
-        runtime |= {"warmup": 2, "runs": 20}
+    if short:
+        params["data"] |= {"validation": 60, "calibration": 40, "test": 120}
+        for section in ("teacher", "distill", "prune"):
+            params[section] |= {"epochs": 2}
+        params["quantize"] |= {"samples": 40}
+        params["finetune"]["w4"] |= {"epochs": 1}
+        for runtime in params["benchmark"].values():
+            runtime |= {"warmup": 2, "runs": 20}
+    if few:
+        params["variants"] = {name: params["variants"][name] for name in KEPT_VARIANTS}
     with path.open("w") as file:
         yaml.dump(params, file)
