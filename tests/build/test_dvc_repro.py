@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +107,12 @@ def test_a_build_says_and_writes_what_dvc_does(tmp_path: Path) -> None:
             DVC_YAML.replace("cat v1/f", "false && cat v1/f").replace(" ; ", " && ")
         )
     assert both()[1] == 255
+
+
+def test_a_repository_without_git_is_built(tmp_path: Path) -> None:
+    root = project(tmp_path / "plain")
+    shutil.rmtree(root / ".git")
+    shutil.rmtree(root / ".dvc")
+    run(root, "dvc", "init", "--quiet", "--no-scm")
+    assert run(root, *OURS).returncode == 0
+    assert run(root, *PLAIN, "--dry").stdout.count("didn't change") == 3

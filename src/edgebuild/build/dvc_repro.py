@@ -104,6 +104,7 @@ def with_entry(text: str, entry: str) -> str | None:
 
 def _write(stage: Any) -> bool:
     """Whether the entry of ``stage`` could be written."""
+    from dvc.dvcfile import is_git_ignored
     from dvc.stage.serialize import to_lockfile
     from dvc.utils.serialize import dumps_yaml
 
@@ -111,7 +112,7 @@ def _write(stage: Any) -> bool:
     entry = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
     before = path.read_bytes().decode("utf-8") if path.exists() else ""
     after = with_entry(before, entry)
-    if after is None or path.is_symlink() or stage.repo.scm.is_ignored(str(path)):
+    if after is None or path.is_symlink() or is_git_ignored(stage.repo, str(path)):
         return False
     if after != before:
         for verb in ("Updating",) if before else ("Generating", "Updating"):
