@@ -61,4 +61,4 @@ def scrub(environ: Mapping[str, str], temporary: Path, allowed: Iterable[str] = 
         for name, value in environ.items()
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     }
-    return {**passed, **PINNED, "HOME": str(temporary), "TMPDIR": str(temporary)}
+    return {**passed, **PINNED, "HOME": str(temporary / "home"), "TMPDIR": str(temporary)}

@@ -39,12 +39,14 @@ class Audit:
     """The hook of one execution.
 
     ``exists`` says whether a path of the repository, absolute, is there outside.
+    ``tree`` is a folder that stands for the repository's, where there are no namespaces.
     ``found`` are the messages, the first cause first; ``written`` says which line of
     code last wrote to a path.
     """
 
     view: View
     exists: Callable[[Path], bool]
+    tree: Path | None = None
     found: list[str] = field(default_factory=list)
     written: dict[Path, str] = field(default_factory=dict)
 
@@ -55,20 +57,22 @@ class Audit:
     def explain(self, error: BaseException) -> None:
         """Look for undeclared files in what native code or an import complained of."""
         if isinstance(error, ModuleNotFoundError) and error.name:
-            self._module(error.name, _place(self.view.root, error))
+            self._module(error.name, self._place(error))
         if isinstance(error, DeclarationError) or type(error).__name__ == "DeclarationError":
             return
         named = [
             name for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name
         ]
-        # Native code has its own exceptions, which name files in their text; a name without a slash may be any word.
         named += [text for text in self.view.named if text]
-        named += [text for text in re.findall(r"[\w./@+-]+", str(error)) if "/" in text]
+        # Native code and child processes name files in the text of an error. Our own errors may speak of
+        # params.yaml without having read it: there only a path counts.
+        mark = "/" if hasattr(error, "exit_status") else "."
+        named += [text for text in re.findall(r"[\w./@+-]+", str(error)) if mark in text or "/" in text]
         for text in named:
-            path = Path(os.path.normpath(self.view.root / os.fsdecode(text)))
+            path = self._meant(Path(os.path.normpath(self.view.root / os.fsdecode(text))))
             inside = path != self.view.root and path.is_relative_to(self.view.root)
             if inside and not self.view.shows(path) and self.exists(path):
-                self._add(self._read(path, _place(self.view.root, error)))
+                self._add(self._read(path, self._place(error)))
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
         if event == "open":
@@ -92,7 +96,7 @@ class Audit:
     def _opened(self, path: object, writes: bool) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a descriptor that is open already
-        absolute = Path(os.path.abspath(os.fsdecode(path)))
+        absolute = self._meant(Path(os.path.abspath(os.fsdecode(path))))
         if not absolute.is_relative_to(self.view.root) or absolute == self.view.root:
             return
         if "__pycache__" in absolute.parts:
@@ -151,27 +155,28 @@ class Audit:
         """The line of the repository's code that is being executed."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if (place := _own_line(self.view.root, frame.f_code.co_filename, frame.f_lineno)) is not None:
+            if (place := self._own_line(frame.f_code.co_filename, frame.f_lineno)) is not None:
                 return place
             frame = frame.f_back
         return "in code outside the repository"
 
+    def _place(self, error: BaseException) -> str:
+        """The innermost line of the repository's code in the traceback of ``error``."""
+        place, step = None, error.__traceback__
+        while step is not None:
+            place = self._own_line(step.tb_frame.f_code.co_filename, step.tb_lineno) or place
+            step = step.tb_next
+        return place or "in code outside the repository"
 
-def _place(root: Path, error: BaseException) -> str:
-    """The innermost line of the repository's code in the traceback of ``error``."""
-    place, step = None, error.__traceback__
-    while step is not None:
-        place = _own_line(root, step.tb_frame.f_code.co_filename, step.tb_lineno) or place
-        step = step.tb_next
-    return place or "in code outside the repository"
+    def _own_line(self, filename: str, line: int) -> str | None:
+        path = self._meant(Path(filename))
+        if not path.is_relative_to(self.view.root) or path.is_relative_to(Path(sys.prefix)):
+            return None
+        if "/edgebuild/build/" in filename:  # the runner's own
+            return None
+        return f"{path.relative_to(self.view.root).as_posix()}:{line}"
 
-
-def _own_line(root: Path, filename: str, line: int) -> str | None:
-    path = Path(filename)
-    if (
-        not path.is_relative_to(root)
-        or path.is_relative_to(Path(sys.prefix))
-        or "/edgebuild/build/" in filename
-    ):
-        return None
-    return f"{path.relative_to(root).as_posix()}:{line}"
+    def _meant(self, path: Path) -> Path:
+        if self.tree is not None and path.is_relative_to(self.tree):
+            return self.view.root / path.relative_to(self.tree)
+        return path

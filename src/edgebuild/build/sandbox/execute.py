@@ -71,6 +71,7 @@ def execute(
     namespaces = mounts.available() if namespaces is None else namespaces
     before = None if namespaces else links.state(view)
     temporary = view.temporaries[0] if namespaces and view.temporaries else view.temporary
+    (view.temporary / "home").mkdir()
     variables = scrub(environ, temporary, allowed)
     (hear, speak), (out, out_end), (err, err_end) = os.pipe(), os.pipe(), os.pipe()
     sys.stdout.flush()
@@ -213,7 +214,7 @@ def _enter(view: View, environ: Mapping[str, str], tree: Path | None) -> Audit:
     if tree is None:
         mounts.enter(view)
     else:
-        view = links.enter(view, tree)
+        links.enter(view, tree)
     os.environ.clear()
     os.environ.update(environ)
     tempfile.tempdir = None  # it is chosen anew
@@ -222,7 +223,7 @@ def _enter(view: View, environ: Mapping[str, str], tree: Path | None) -> Audit:
         del sys.modules[name]
     sys.path_importer_cache.clear()
     sys.dont_write_bytecode = True
-    audit = Audit(view, exists)
+    audit = Audit(view, exists, tree)
     audit.install()
     return audit
 
@@ -231,7 +232,7 @@ def _tell(voice: Voice, error: BaseException, broken: list[str]) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     # The stage's classes of errors are not the supervisor's: they were imported apart.
     exit_status = getattr(error, "exit_status", None)
-    if exit_status is None and not interrupted and not broken:
+    if exit_status is None and not interrupted:
         traceback.print_exc()
     voice.say(
         "error",

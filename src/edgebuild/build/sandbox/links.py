@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from edgebuild.build.sandbox.view import View
@@ -21,8 +20,8 @@ __all__ = ["State", "changed", "enter", "state"]
 State = dict[Path, tuple[int, int]]
 
 
-def enter(view: View, tree: Path) -> View:
-    """Make ``tree`` the working folder and the place that code is imported from; returns the view with it as root."""
+def enter(view: View, tree: Path) -> None:
+    """Make ``tree`` the working folder and the place that code is imported from."""
     for path in view.inputs:
         link = tree / path.relative_to(view.root) if path.is_relative_to(view.root) else None
         if link is not None and not link.exists():
@@ -31,7 +30,6 @@ def enter(view: View, tree: Path) -> View:
     sys.path[:] = [_moved(view, tree, entry) for entry in sys.path]
     sys.path_importer_cache.clear()
     os.chdir(tree)
-    return replace(view, outside=(*view.outside, tree))
 
 
 def state(view: View) -> State:
