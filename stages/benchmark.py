@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +33,12 @@ def main(stage: Stage) -> None:
     timing = getattr(stage.params.benchmark, variant.format)
     path = stage.dep(f"models/{variant.id}.*")
     test = Split.read(stage.dep("data/test.npz"))
+    images = test.real()
     # Always one thread: the answers must not depend on how the runtime is timed.
-    logits = open_format(variant.format).load(path, threads=1).predict(test.real())
+    logits = open_format(variant.format).load(path, threads=1).predict(images)
     np.save(stage.out("metrics/predictions/*"), logits)
     if variant.format != "keras":
-        _judge(stage, variant, path, test.real(), logits)
+        _judge(stage, variant, images, logits)
 
     speed = isolated.run(
         variant.format,
@@ -54,7 +54,7 @@ def main(stage: Stage) -> None:
     stage.say(f"accuracy {right:.4f} on {len(test):,} images, {speed}")
 
 
-def _judge(stage: Stage, variant: Variant, path: Path, images: Floats, logits: Floats) -> None:
+def _judge(stage: Stage, variant: Variant, images: Floats, logits: Floats) -> None:
     """Hold the file's answers against the reference's: all of an integer file's, the first of a float file's."""
     graph = file.read(stage.dep("models/graphs/*"))
     grid = graph.output.grid

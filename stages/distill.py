@@ -8,11 +8,12 @@ import numpy as np
 
 from edgebuild.compress.distill import guide_of
 from edgebuild.compress.features import feature_trainee
-from edgebuild.compress.teacher import open_teacher
+from edgebuild.compress.teacher import Teacher, open_teacher
 from edgebuild.data.split import Split
 from edgebuild.errors import UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.train import backend
+from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
 from edgebuild.train.loop import Trainee, fit, keras_trainee
 from edgebuild.train.losses import distillation
@@ -30,20 +31,22 @@ def main(stage: Stage) -> None:
     shape = (*train.images.shape[1:3], train.images.shape[3])
     model = _student(keras, shape, len(train.classes), stage.params.student)
     teacher_path = stage.dep(params.teacher)
-    if teacher_path.suffix == ".keras":
-        size = keras_format.load_model(keras, teacher_path).count_params()
-        if model.count_params() >= size:
-            stage.warn(f"the student has {model.count_params():,} parameters, the teacher {size:,}")
     teacher = open_teacher(
         tf, keras, teacher_path, scale=train.scale, shape=shape, classes=len(train.classes), threads=threads
     )
+    if teacher.model is not None and model.count_params() >= (size := teacher.model.count_params()):
+        stage.warn(f"the student has {model.count_params():,} parameters, the teacher {size:,}")
+    trainee = _trainee(tf, keras, model, teacher, teacher_path.name, train.scale, params)
     logits = stage.out("data/teacher-logits.npy")
     np.save(logits, teacher(train.images))
 
     epochs = History(stage.metrics, stage.progress)
-    trainee = _trainee(tf, keras, model, teacher_path, train.scale, params)
     guide = guide_of(lambda: teacher, logits, params)
-    fit(tf, keras, trainee, train, validation, params, seed=seed, on_epoch=epochs.add, guide=guide)
+    checkpoint = Checkpoints(stage.kept, stage.say, stage.warn).of("student")
+    fit(
+        tf, keras, trainee, train, validation, params,
+        seed=seed, on_epoch=epochs.add, guide=guide, checkpoint=checkpoint,
+    )  # fmt: skip
     keras_format.write(model, stage.out("models/student-keras-fp32.keras"))
     epochs.write(stage.out("metrics/history/student.csv"))
     stage.say(f"{model.count_params():,} parameters, {epochs.last}")
@@ -61,15 +64,16 @@ def _student(keras: Any, shape: tuple[int, int, int], classes: int, params: Any)
     )
 
 
-def _trainee(tf: Any, keras: Any, model: Any, teacher: Any, scale: float, params: Any) -> Trainee:
+def _trainee(
+    tf: Any, keras: Any, model: Any, teacher: Teacher, name: str, scale: float, params: Any
+) -> Trainee:
     loss = distillation(params.temperature, params.alpha)
     if params.features == "none":
         return keras_trainee(tf, model, scale, loss)
-    if teacher.suffix != ".keras":
+    if teacher.model is None:
         raise UsageError(
             f"distill.features: {params.features} looks inside the teacher, which only a .keras file allows, but "
-            f"distill.teacher is {teacher.name}; set distill.features to none"
+            f"distill.teacher is {name}; set distill.features to none"
         )
-    inside = keras_format.load_model(keras, teacher)
     kind, beta = params.features, params.beta
-    return feature_trainee(tf, keras, model, inside, scale=scale, loss=loss, kind=kind, beta=beta)
+    return feature_trainee(tf, keras, model, teacher.model, scale=scale, loss=loss, kind=kind, beta=beta)

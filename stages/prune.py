@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.compress import prune
@@ -14,6 +15,7 @@ from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
 from edgebuild.measure.candidate import litert_us
 from edgebuild.train import backend
+from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
 from edgebuild.train.loop import fit, keras_trainee, total_steps
 from edgebuild.train.losses import distillation
@@ -43,22 +45,27 @@ def main(stage: Stage) -> None:
         params,
     )
     history = History(stage.metrics, stage.progress)
+    checkpoints = Checkpoints(stage.kept, stage.say, stage.warn)
 
-    def recover(model: Any, after_step: Any = None) -> None:
+    def recover(model: Any, name: str, pruner: prune.Pruner | None = None) -> None:
         trainee = keras_trainee(tf, model, train.scale, loss)
-        options = {"seed": seed, "on_epoch": history.add, "guide": guide, "after_step": after_step}
-        fit(tf, keras, trainee, train, validation, params, **options)
+        if pruner is not None:
+            trainee = replace(trainee, state=[*trainee.state, *pruner.masks])
+        fit(
+            tf, keras, trainee, train, validation, params, seed=seed,
+            on_epoch=history.add, guide=guide, after_step=pruner, checkpoint=checkpoints.of(name),
+        )  # fmt: skip
 
     if params.method == "structured":
         time = litert_us if params.cost == "latency" else None
         share, known = share_of_round(params.keep, params.rounds), read_logits(logits)
-        for _ in range(params.rounds):
+        for number in range(1, params.rounds + 1):
             model = cut(tf, model, params, share, train=train, logits=known, loss=loss, time=time)
-            recover(model)
+            recover(model, f"round-{number}")
     else:
         ramp = round(params.ramp * total_steps(len(train), params))
         scheme, kernels = prune.SCHEMES[params.scheme], prune.prunable(model)
-        recover(model, prune.Pruner(kernels, params.sparsity, ramp, params.frequency, scheme))
+        recover(model, "pruned", prune.Pruner(kernels, params.sparsity, ramp, params.frequency, scheme))
     keras_format.write(model, stage.out("models/pruned-keras-fp32.keras"))
     history.write(stage.out("metrics/history/pruned.csv"))
     zeros, left = prune.sparsity(prune.prunable(model)), macs(analyse(model))

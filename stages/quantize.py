@@ -20,6 +20,7 @@ from edgebuild.graph.run import run
 from edgebuild.measure import layers
 from edgebuild.measure.accuracy import agreement
 from edgebuild.train import backend
+from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def main(stage: Stage) -> None:
     graph = file.read(stage.dep("models/graphs/pruned-fp32.safetensors"))
     source = equalize(graph) if params.equalize else graph
     grids = observe(source, images, ranges=params.ranges, percentile=params.percentile)
-    source = _tuned(stage, source, "int8", stage.params.finetune.int8, grids)
+    checkpoints = Checkpoints(stage.kept, stage.say, stage.warn)
+    source = _tuned(stage, source, "int8", checkpoints, grids)
 
     def lower(in_float: Collection[str]) -> Graph:
         """The int8 graph in which some layers stay in float."""
@@ -51,7 +53,7 @@ def main(stage: Stage) -> None:
     eight, four = (
         correct_bias(graph, to(graph), images) if params.correct_bias else graph for to in (to_w8, to_w4)
     )
-    four = _tuned(stage, four, "w4", stage.params.finetune.w4)
+    four = _tuned(stage, four, "w4", checkpoints)
     for lowered in (to_fp16(graph), to_w8(eight), to_w4(four), integer):
         file.write(lowered, stage.out(f"models/graphs/pruned-{lowered.precision}.safetensors"))
     rows = sensitivities(source, lower(()), images)
@@ -64,16 +66,15 @@ def main(stage: Stage) -> None:
     )
 
 
-def _tuned(stage: Stage, graph: Graph, precision: str, recipe: Tuning, grids: Any = None) -> Graph:
+def _tuned(stage: Stage, graph: Graph, precision: str, checkpoints: Checkpoints, grids: Any = None) -> Graph:
     """``graph``, trained on as the integers that it will be; as it is where the recipe has no epochs."""
+    recipe: Tuning = getattr(stage.params.finetune, precision)
     if recipe.epochs == 0:
         return graph
-    seed = stage.params.seed
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
-    guide = read_logits(stage.dep("data/teacher-logits.npy"))
-    tf, keras = backend.load(seed, stage.params.threads)
-    epochs = History(lambda values, step: None, stage.progress)
+    tf, keras = backend.load(stage.params.seed, stage.params.threads)
     return fine_tuned(
-        tf, keras, graph, precision, recipe, grids=grids, train=train, validation=validation,
-        guide=guide, seed=seed, on_epoch=epochs.add,
+        tf, keras, graph, precision, recipe, grids=grids, train=train, validation=validation, seed=stage.params.seed,
+        guide=read_logits(stage.dep("data/teacher-logits.npy")), checkpoint=checkpoints.of(precision),
+        on_epoch=History(lambda values, step: None, stage.progress).add,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
 from edgebuild.train import backend
+from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
 from edgebuild.train.loop import fit, keras_trainee
 from edgebuild.train.losses import cross_entropy
@@ -27,7 +28,11 @@ def main(stage: Stage) -> None:
     )
     epochs = History(stage.metrics, stage.progress)
     trainee = keras_trainee(tf, model, train.scale, cross_entropy)
-    fit(tf, keras, trainee, train, validation, params, seed=seed, on_epoch=epochs.add)
+    checkpoint = Checkpoints(stage.kept, stage.say, stage.warn).of("teacher")
+    fit(
+        tf, keras, trainee, train, validation, params,
+        seed=seed, on_epoch=epochs.add, checkpoint=checkpoint,
+    )  # fmt: skip
     keras_format.write(model, stage.out("models/teacher-keras-fp32.keras"))
     epochs.write(stage.out("metrics/history/teacher.csv"))
     stage.say(f"{model.count_params():,} parameters, {epochs.last}")

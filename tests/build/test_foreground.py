@@ -63,6 +63,19 @@ def test_a_signal_ends_the_stage_and_then_dvc(tmp_path: Path, number: signal.Sig
     assert said == f"stage 0\n{-number}\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere DVC goes on to the end")
+def test_dvc_does_not_go_on_when_the_build_is_killed(tmp_path: Path) -> None:
+    code = "import time; print('on', flush=True); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILD, code], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as build:
+        assert build.stdout is not None
+        assert build.stdout.readline() == "on\n"
+        build.kill()
+        said, _ = build.communicate(timeout=30)  # ends when both have closed it
+    assert said == ""
+
+
 def test_a_signal_between_two_stages_interrupts_dvc(tmp_path: Path) -> None:
     between = "import time; print('between', flush=True); time.sleep(60)"
     with subprocess.Popen(

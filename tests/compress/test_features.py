@@ -13,6 +13,7 @@ from edgebuild.train.loop import fit
 from edgebuild.train.losses import cross_entropy
 from edgebuild.zoo.ds_cnn import ds_cnn
 from edgebuild.zoo.resnet import resnet
+from tests.train.interrupted import assert_resumes_to_the_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -77,3 +78,24 @@ def test_the_student_learns_and_the_teacher_stays(backend, networks, kind):
     fit(tf, keras, trainee, data, data, recipe, seed=1, on_epoch=epochs.append)
     assert epochs[-1].metrics["loss"] < epochs[0].metrics["loss"]
     assert all(np.array_equal(old, np.array(new)) for old, new in zip(before, teacher.weights, strict=True))
+
+
+def test_an_interrupted_training_resumes_with_its_regressors_to_the_same_bits(backend, networks, tmp_path):
+    tf, keras = backend
+    _, teacher = networks
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (9, 8, 8, 1)).astype(np.uint8)
+    data = SimpleNamespace(images=images, labels=np.arange(9) % 3, scale=1 / 255)
+    recipe = SimpleNamespace(
+        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+    )
+
+    def make(seed):
+        keras.utils.set_random_seed(seed)
+        student = ds_cnn(keras, (8, 8, 1), 3, width=4, blocks=1, stages=1, stem_stride=1)
+        trainee = feature_trainee(
+            tf, keras, student, teacher, scale=data.scale, loss=cross_entropy, kind="hint", beta=1.0
+        )
+        return trainee, lambda done: None
+
+    assert_resumes_to_the_same_bits(backend, make, data, recipe, tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +26,10 @@ from edgebuild.compress.prune import (
 )
 from edgebuild.compress.quantize import to_fp16, to_w4, to_w8
 from edgebuild.graph.ir import CHANNEL_AXIS
+from edgebuild.train.loop import keras_trainee
+from edgebuild.train.losses import cross_entropy
 from tests.networks import lowered, network
+from tests.train.interrupted import assert_resumes_to_the_same_bits
 
 
 class Kernel:
@@ -76,6 +81,29 @@ def test_sparsity_is_reached_at_the_end_of_the_ramp_and_kept(scheme):
         zeros.append(sparsity(kernels))
     assert zeros[6:] == [0.5] * 5
     assert zeros[2] < 0.5
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_interrupted_training_resumes_with_its_masks_to_the_same_bits(backend, tmp_path):
+    tf, keras = backend
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (20, 4, 4, 1)).astype(np.uint8)
+    data = SimpleNamespace(images=images, labels=np.arange(20) % 2, scale=1 / 255)
+    recipe = SimpleNamespace(
+        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+    )
+
+    def make(seed):
+        keras.utils.set_random_seed(seed)
+        layers = keras.layers
+        model = keras.Sequential(
+            [keras.Input((4, 4, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)]
+        )
+        pruner = Pruner(prunable(model), 0.5, ramp_steps=5, frequency=2, scheme=global_masks)
+        trainee = keras_trainee(tf, model, data.scale, cross_entropy)
+        return replace(trainee, state=[*trainee.state, *pruner.masks]), pruner
+
+    assert_resumes_to_the_same_bits(backend, make, data, recipe, tmp_path)
 
 
 kernel_pairs = st.tuples(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from edgebuild import console
 
-__all__ = ["Holder", "build_lock", "holders", "stage_lock", "wait_for_dvc"]
+__all__ = ["Holder", "build_lock", "dvc_at_work", "holders", "stage_lock", "wait_for_dvc"]
 
 POLL_S = 0.2
 
@@ -102,19 +102,20 @@ def wait_for_dvc(root: Path) -> None:
     want; and it takes the reused pid of a killed one for a living one.
     """
     told = False
-    while busy := _dvc(root / ".dvc" / "tmp"):
+    while busy := dvc_at_work(root):
         if not told:
             console.warn(f"DVC works here ({busy}); waiting until it ends")
             told = True
         time.sleep(POLL_S)
 
 
-def _dvc(folder: Path) -> str | None:
-    """Which DVC works in the repository with this .dvc/tmp, or None.
+def dvc_at_work(root: Path) -> str | None:
+    """Which DVC works in the repository, or None; then what a killed one has left is removed.
 
     DVC holds the lock except while a stage's command runs; then its pid is in the
     file ``rwlock``, which is only changed under the lock. So, under the lock, the file is the truth.
     """
+    folder = root / ".dvc" / "tmp"
     try:
         lock = (folder / "lock").open("r+")
     except OSError:
@@ -145,7 +146,10 @@ def _dvc(folder: Path) -> str | None:
 
 
 def _is_dvc(pid: int) -> bool:
-    """Whether a process with this pid exists and is a DVC; any process, where that cannot be seen."""
+    """Whether a process with this pid exists and is a DVC; any process, where that cannot be seen.
+
+    A dead one whose parent has not yet taken notice has no command line; DVC takes it for a living one.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             return b"dvc" in Path(f"/proc/{pid}/cmdline").read_bytes()

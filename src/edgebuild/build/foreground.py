@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +36,7 @@ def run(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     told: set[int] = set()
     try:
-        process = subprocess.Popen(command, cwd=root, env=environ)
+        process = subprocess.Popen(command, cwd=root, env=environ, preexec_fn=_end_with_parent)
         while True:
             try:
                 status = process.wait(POLL_S)
@@ -47,6 +49,12 @@ def run(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     return -received[0][0] if received and status != 0 else status
+
+
+def _end_with_parent() -> None:
+    """When `edgebuild run` is killed, DVC must not go on (Linux: prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
 
 
 def _pass_on(root: Path, dvc: int, told: set[int]) -> None:

@@ -1,11 +1,13 @@
 """Clears up after a killed ``dvc repro``, so that the next one can begin.
 
-DVC writes dvc.lock anew after each stage, 0.2 s long for 44 stages, and refuses to start on half a
-file. And a DVC that is ended by SIGTERM or ``kill -9`` leaves the stage that it has started running. Neither
-can be prevented from inside a stage. So the first stage of a build starts this
-small process, which sleeps until DVC's process is gone and then ends what still runs of that
-build, and puts back the dvc.lock that was whole when the last stage began. What
-that lacks is in DVC's run-cache.
+DVC writes dvc.lock anew after each stage, 0.2 s long for 44 stages, and refuses to
+start on half a file; so it does on half a file of its locks, or where these name a
+process that is dead but not yet buried. And a DVC that is ended by SIGTERM or
+``kill -9`` leaves the stage that it has started running. None of that can be
+prevented from inside a stage. So the first stage of a build starts this small
+process, which sleeps until DVC's process is gone and then puts back the dvc.lock
+that was whole when the last stage began (what that lacks is in DVC's run-cache),
+clears the locks, and ends what still runs of that build.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgebuild.build.exclusive import holders
+from edgebuild.build.exclusive import dvc_at_work, holders
 from edgebuild.build.recorded import recorded
 
 __all__ = ["ensure_watched", "keep_lock", "main", "mend_lock"]
@@ -111,6 +113,7 @@ def _is_whole(path: Path) -> bool:
 
 def _watch(root: Path, build: int) -> None:
     _wait(build)
+    _clear(root)
     ending = [holder for holder in holders(root) if holder.build == build]
     for holder in ending:
         _signal(holder.pid, signal.SIGTERM)
@@ -120,9 +123,15 @@ def _watch(root: Path, build: int) -> None:
         ending = [holder for holder in holders(root) if holder in ending]
     for holder in ending:
         _signal(holder.pid, signal.SIGKILL)
+
+
+def _clear(root: Path) -> None:
+    """Make what DVC reads when it starts whole again, unless another one has started: that has read it already."""
+    if dvc_at_work(root):
+        return
     with contextlib.suppress(OSError), (root / ".dvc" / "tmp" / "lock").open("r+") as lock:
-        # Another DVC has started and reads what is there: it has refused it, or it is whole.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A text that was cut off between two lines can be read, but entries are missing.
         missing = recorded(_kept(root).parent).keys() - recorded(root).keys()
         if missing and _is_whole(_kept(root)):
             _copy(_kept(root), root / "dvc.lock")

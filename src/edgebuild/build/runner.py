@@ -22,14 +22,17 @@ from typing import Any
 
 from edgebuild import console
 from edgebuild.build.declaration import Declaration, declaration
-from edgebuild.build.digest import md5
 from edgebuild.build.environment import installed
 from edgebuild.build.environment import record as environment
+from edgebuild.build.hashes import cached_md5
 from edgebuild.build.hearing import Hearing
+from edgebuild.build.intact import check_deps
 from edgebuild.build.outputs import publish
 from edgebuild.build.sandbox.execute import Listener, Voice, execute
 from edgebuild.build.sandbox.view import view
 from edgebuild.build.stage import Stage
+from edgebuild.build.supervised import supervised
+from edgebuild.build.writable import check_writable
 from edgebuild.errors import DeclarationError, UsageError
 from edgebuild.params import Params, read
 from edgebuild.track.daemon import ensure_running
@@ -42,7 +45,7 @@ __all__ = ["run_stage"]
 
 
 def run_stage(root: Path, name: str, environ: Mapping[str, str], *, allow_drift: bool = False) -> None:
-    """Execute stage ``name`` of ``root``/dvc.yaml.
+    """Execute stage ``name`` of ``root``/dvc.yaml, when nobody else does.
 
     ``allow_drift`` accepts packages other than those of the lock, and records them.
 
@@ -58,6 +61,22 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str], *, allow_drift:
     file = _stage_file(root, declared)
     _check_deps(root, declared)
     drift = installed.check(root, declared.deps, allowed=allow_drift)
+    with supervised(root, name, environ):
+        check_writable(root, declared)
+        check_deps(root, declared)
+        _execute(root, declared, params, values, file, drift, environ)
+
+
+def _execute(
+    root: Path,
+    declared: Declaration,
+    params: Params,
+    values: Mapping[str, object],
+    file: str,
+    drift: tuple[str, ...],
+    environ: Mapping[str, str],
+) -> None:
+    name = declared.name
     folders = _Folders.make(root, name, _kept(root, declared, values))
     record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
     uri = tracking_uri(root, environ)
@@ -135,7 +154,7 @@ class _Folders:
 
 def _kept(root: Path, declared: Declaration, values: Mapping[str, object]) -> Path:
     """The folder that belongs to this stage with these inputs; what other inputs have left is removed."""
-    inputs = {"params": values, "deps": {path: md5(root / path) for path in declared.deps}}
+    inputs = {"params": values, "deps": {path: cached_md5(root, root / path) for path in declared.deps}}
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
     folder = root / ".edgebuild" / "kept" / declared.name / digest
     for other in folder.parent.glob("*"):

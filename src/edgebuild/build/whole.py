@@ -64,7 +64,7 @@ def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, 
         for line in lines:
             console.warn(line)
         failed.take(root)
-        status = run([sys.executable, "-m", "dvc", "repro"], root, {**environ, "PATH": path})
+        status = run([sys.executable, "-m", "edgebuild.build.dvc_repro"], root, {**environ, "PATH": path})
         failure = failed.take(root)
         lines = intact.mend(root, stages) if status == 0 else []
         if not lines and not (status > 0 and failure and failure.again):

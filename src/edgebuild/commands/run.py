@@ -33,6 +33,10 @@ def run(options: argparse.Namespace) -> int:
         from edgebuild.build.whole import build
 
         return build(root, dict(os.environ))
+    from edgebuild.build.worker.client import delegate
+
+    if (status := delegate(options.stage, options.arguments, root, os.environ)) is not None:
+        return status
     from edgebuild.build.environment.variables import pin
     from edgebuild.build.runner import run_stage
 

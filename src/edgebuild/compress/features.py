@@ -51,7 +51,8 @@ def feature_trainee(
         return loss(tf, logits, labels, target) + beta * tf.add_n(differences) / len(differences), logits
 
     extra = [variable for layer in regressors if layer is not None for variable in layer.trainable_variables]
-    return Trainee([*student.trainable_variables, *extra], objective, inference(tf, student, scale))
+    variables = [*student.trainable_variables, *extra]
+    return Trainee(variables, objective, inference(tf, student, scale), [*student.variables, *extra])
 
 
 def paired_maps(student: Any, teacher: Any) -> list[tuple[Any, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from edgebuild.compress.simulate import Simulation, simulated
 from edgebuild.graph.ir import Graph, Grid
+from edgebuild.train.checkpoint import Checkpoint
 from edgebuild.train.loop import Epoch, Examples, Guide, Recipe, Trainee, fit, inference
 from edgebuild.train.losses import Loss, distillation
 
@@ -35,19 +36,24 @@ def fine_tuned(
     guide: Guide,
     seed: int,
     on_epoch: Callable[[Epoch], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Graph:
     """The fp32 ``graph``, trained on in ``precision``; lowering it changes its kernels no more.
 
     Args:
         grids: those of int8, as for :func:`edgebuild.compress.simulate.simulated`.
-        guide: the teacher's logits, as for :func:`edgebuild.train.loop.fit`.
+        guide: the teacher's logits, and
+        checkpoint: where to go on after an interruption, as for :func:`edgebuild.train.loop.fit`.
 
     Raises:
         DataError, Finding: as :func:`edgebuild.train.loop.fit`.
     """
     simulation = simulated(tf, graph, precision, grids)
     trainee = simulation_trainee(tf, simulation, train.scale, distillation(recipe.temperature, recipe.alpha))
-    fit(tf, keras, trainee, train, validation, recipe, seed=seed, on_epoch=on_epoch, guide=guide)
+    fit(
+        tf, keras, trainee, train, validation, recipe,
+        seed=seed, on_epoch=on_epoch, guide=guide, checkpoint=checkpoint,
+    )  # fmt: skip
     return simulation.graph()
 
 
@@ -66,4 +72,4 @@ def simulation_trainee(tf: Any, simulation: Simulation, scale: float, loss: Loss
         del training  # it computes alike in training and afterwards
         return simulation.logits(pixels)
 
-    return Trainee(simulation.variables, objective, inference(tf, model, scale))
+    return Trainee(simulation.variables, objective, inference(tf, model, scale), simulation.variables)

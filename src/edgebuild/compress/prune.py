@@ -155,7 +155,8 @@ class Pruner:
 
     Call the object after every optimizer step. Masks are chosen anew every
     ``frequency`` steps until ``ramp_steps``, when ``sparsity`` is reached, and
-    are fixed from there on.
+    are fixed from there on. ``masks`` are changed in place: they are part of
+    what a checkpoint of the training has to hold.
     """
 
     kernels: list[Any]
@@ -163,12 +164,17 @@ class Pruner:
     ramp_steps: int
     frequency: int
     scheme: Scheme = layer_masks
-    masks: Masks = field(default_factory=list)
+    masks: Masks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.masks = [np.ones(np.shape(kernel), np.float32) for kernel in self.kernels]
 
     def __call__(self, step: int) -> None:
         rising = step <= self.ramp_steps and (step % self.frequency == 0 or step == self.ramp_steps)
-        if rising or not self.masks:
+        if rising or step == 1:
             target = polynomial_sparsity(step, self.ramp_steps, self.sparsity)
-            self.masks = self.scheme([np.asarray(kernel) for kernel in self.kernels], target)
+            chosen = self.scheme([np.asarray(kernel) for kernel in self.kernels], target)
+            for mask, values in zip(self.masks, chosen, strict=True):
+                mask[...] = values
         for kernel, mask in zip(self.kernels, self.masks, strict=True):
             kernel.assign(kernel * mask)

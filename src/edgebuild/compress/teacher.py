@@ -7,6 +7,7 @@ change of theirs must not train a student again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.train.loop import Inference, inference
 
-__all__ = ["as_logits", "open_teacher"]
+__all__ = ["Teacher", "as_logits", "open_teacher"]
 
 Floats = npt.NDArray[np.float32]
 #: real images, float32 (n, h, w, c) → what the file answers, (n, classes)
@@ -26,6 +27,20 @@ Ask = Callable[[Floats], npt.NDArray[np.generic]]
 #: Probabilities are kept above this, so that their logarithms stay finite.
 SMALLEST = np.float32(1e-7)
 BATCH = 256
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Called with stored images, uint8 ``(n, h, w, c)``, it gives logits, float32 ``(n, classes)``.
+
+    ``model`` is the Keras model, for those who look inside; other files have none.
+    """
+
+    ask: Inference
+    model: Any = None
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Floats:
+        return self.ask(images)
 
 
 def open_teacher(
@@ -37,10 +52,10 @@ def open_teacher(
     shape: tuple[int, int, int],
     classes: int,
     threads: int,
-) -> Inference:
-    """A function from stored images, uint8 ``(n, *shape)``, to the teacher's logits, float32 ``(n, classes)``.
+) -> Teacher:
+    """The teacher in ``path``, for images of ``shape``.
 
-    The teacher sees real images, ``stored · scale``. One that ends in a softmax
+    It sees real images, ``stored · scale``. One that ends in a softmax
     gives log-probabilities, which are logits too.
 
     Raises:
@@ -54,12 +69,13 @@ def open_teacher(
         raise UsageError(f"distill.teacher: {path.name} must be a file of one of {known}; export it as such")
     if not path.is_file():
         raise DataError(f"{path} does not exist; correct distill.teacher, or make it with dvc repro")
-    if path.suffix == ".keras":
-        infer = inference(tf, keras_format.load_model(keras, path), scale)
+    model = keras_format.load_model(keras, path) if path.suffix == ".keras" else None
+    if model is not None:
+        infer = inference(tf, model, scale)
     else:
         infer = _batched(runtimes[path.suffix](path, shape, threads), scale)
 
-    def teacher(images: npt.NDArray[np.uint8]) -> Floats:
+    def ask(images: npt.NDArray[np.uint8]) -> Floats:
         answers = np.asarray(infer(images), np.float32)
         if answers.shape != (len(images), classes) or not np.isfinite(answers).all():
             raise DataError(
@@ -69,7 +85,7 @@ def open_teacher(
             )
         return as_logits(answers)
 
-    return teacher
+    return Teacher(ask, model)
 
 
 def as_logits(answers: Floats) -> Floats:

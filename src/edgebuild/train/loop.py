@@ -2,7 +2,8 @@
 
 Everything random in an epoch (order, augmentation) comes from a generator
 seeded by the run's seed and the epoch's number, so an epoch does not depend on
-the ones before it other than through the weights.
+the ones before it other than through the weights. That, and where the epoch is,
+is what a checkpoint has to hold.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
+from edgebuild.train.checkpoint import Checkpoint, Position
 from edgebuild.train.losses import Loss
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "fit",
     "inference",
     "keras_trainee",
+    "steps_per_epoch",
     "total_steps",
 ]
 
@@ -74,12 +77,15 @@ class Trainee:
     ``objective`` maps real images, float32 ``(n, h, w, c)``, labels ``(n,)`` and
     the teacher's logits ``(n, classes)`` (``(n, 0)`` without a teacher) to the
     loss and the logits, and is differentiated by ``variables``. ``infer``
-    answers as the trained network will.
+    answers as the trained network will. ``state`` is all that training changes:
+    ``variables``, statistics, states of random generators, and arrays that are
+    changed in place.
     """
 
     variables: list[Any]
     objective: Callable[[Any, Any, Any], tuple[Any, Any]]
     infer: Inference
+    state: list[Any]
 
 
 @dataclass(frozen=True)
@@ -103,13 +109,16 @@ def fit(
     on_epoch: Callable[[Epoch], None],
     guide: Guide | None = None,
     after_step: Callable[[int], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train ``trainee`` in place.
 
     ``guide`` gives the teacher's logits, float32 ``(n, classes)``: an array with
     one row per training image, valid when nothing is augmented, or a function
     of a batch of stored images. ``after_step`` is called with the number of
-    optimizer steps done.
+    optimizer steps done; what it changes belongs to the trainee's ``state``.
+    With a ``checkpoint`` an interrupted training goes on where that was
+    written, to the same bits; ``on_epoch`` hears of every epoch all the same.
 
     Raises:
         DataError: the guide's logits are not one row of classes per training image.
@@ -137,28 +146,38 @@ def fit(
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
         return value, right
 
-    done = 0
-    for epoch in range(recipe.epochs):
+    state = [*trainee.state, *optimizer.variables]
+    position = Position() if checkpoint is None else checkpoint.resume(state, recipe.epochs)
+    for number, row in enumerate(position.rows, 1):
+        on_epoch(Epoch(number, recipe.epochs, row))
+    for epoch in range(len(position.rows), recipe.epochs):
         generator = np.random.default_rng([seed, epoch])
         order = generator.permutation(count)
-        total = correct = 0.0
-        for start in range(0, count, recipe.batch_size):
+        if position.generator is not None:
+            generator.bit_generator.state = position.generator
+        for start in range(position.seen, count, recipe.batch_size):
             chosen = order[start : start + recipe.batch_size]
             images = augment(train.images[chosen], shift=recipe.shift, flip=recipe.flip, generator=generator)
             value, right = step(images, train.labels[chosen], _target(guide, images, chosen))
-            total += float(value) * len(chosen)
-            correct += float(right)
-            done += 1
+            position.seen += len(chosen)
+            position.loss += float(value) * len(chosen)
+            position.correct += float(right)
             if after_step is not None:
-                after_step(done)
-        if not np.isfinite(total):
+                after_step(epoch * steps_per_epoch(count, recipe) + start // recipe.batch_size + 1)
+            if checkpoint is not None and checkpoint.due():
+                position.generator = generator.bit_generator.state
+                checkpoint.save(state, position)
+        if not np.isfinite(position.loss):
             raise Finding(f"the loss is not finite in epoch {epoch + 1}; lower learning_rate and build again")
         metrics = {
-            "loss": total / count,
-            "accuracy": correct / count,
+            "loss": position.loss / count,
+            "accuracy": position.correct / count,
             **_validate(trainee.infer, validation),
         }
+        position = Position([*position.rows, metrics])
         on_epoch(Epoch(epoch + 1, recipe.epochs, metrics))
+    if checkpoint is not None:
+        checkpoint.end(state, position)
 
 
 def _target(guide: Guide | None, images: Images, chosen: npt.NDArray[np.int64]) -> Logits:
@@ -174,12 +193,17 @@ def keras_trainee(tf: Any, model: Any, scale: float, loss: Loss) -> Trainee:
         logits = model(pixels, training=True)
         return loss(tf, logits, labels, target), logits
 
-    return Trainee(model.trainable_variables, objective, inference(tf, model, scale))
+    return Trainee(model.trainable_variables, objective, inference(tf, model, scale), model.variables)
 
 
 def total_steps(images: int, recipe: Recipe) -> int:
-    """Optimizer steps of a training on that many images; the last batch of an epoch may be smaller."""
-    return recipe.epochs * -(-images // recipe.batch_size)
+    """Optimizer steps of a training on that many images."""
+    return recipe.epochs * steps_per_epoch(images, recipe)
+
+
+def steps_per_epoch(images: int, recipe: Recipe) -> int:
+    """Optimizer steps of an epoch; its last batch may be smaller."""
+    return -(-images // recipe.batch_size)
 
 
 def inference(tf: Any, model: Any, scale: float) -> Inference:

@@ -93,7 +93,7 @@ def _request(
         stage=stage,
         arguments=tuple(arguments),
         folder=str(root),
-        environ=environ,
+        environ=dict(environ),
         path=(str(root), *sys.path[1:]),  # as for ``python -m edgebuild``, which a plain process becomes
         umask=umask,
         ignored=tuple(int(number) for number in numbers if signal.getsignal(number) is signal.SIG_IGN),

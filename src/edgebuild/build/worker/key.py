@@ -37,7 +37,7 @@ def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def key(environ: Mapping[str, str]) -> str:
-    """32 hexadecimal digits."""
+    """16 hexadecimal digits: the address of a socket may have 107 bytes in all."""
     facts = (
         os.path.realpath(sys.executable),
         sys.version,
@@ -47,7 +47,7 @@ def key(environ: Mapping[str, str]) -> str:
         [Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in CODE],
         _place(),
     )
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def _installed() -> list[tuple[str, int]]:

@@ -160,6 +160,7 @@ def main() -> None:
     home = tempfile.mkdtemp(prefix="home-", dir=Path(address).parent)  # as empty as a stage's
     os.environ |= {"HOME": home, "TMPDIR": home}
     signal.signal(signal.SIGTERM, _end)
+    _say("started")
     try:
         Server(listener, Path(address), float(idle_s)).serve()
     finally:
