@@ -11,7 +11,7 @@ import pytest
 from tests.build.worker.workshop import Workshop
 
 SURROUNDINGS = """\
-import json, os, signal, sys, threading, time, tempfile
+import json, os, signal, sys, tempfile, threading, time
 os.umask(umask := os.umask(0))
 print(json.dumps({
     "argv": sys.argv, "orig_argv": sys.orig_argv, "path": sys.path, "cwd": os.getcwd(), "umask": umask,
@@ -50,16 +50,18 @@ def test_it_ends_as_a_plain_process_ends(workshop: Workshop, end: str) -> None:
     assert in_worker[2].splitlines()[-1:] == err.splitlines()[-1:]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_its_surroundings_are_those_of_the_client(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, unbuffered: str
 ) -> None:
     workshop.write(SURROUNDINGS)
     (workshop.folder / "tmp").mkdir()
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     for name, value in {"TMPDIR": str(workshop.folder / "tmp"), "TZ": "JST-9", "ODD": "\udcff"}.items():
         monkeypatch.setenv(name, value)
-    plain, in_worker = (
-        json.loads(out) for _, out, _ in (workshop.plain("run", "make"), workshop.run("run", "make"))
-    )
+    (_, before, _), (status, out, err) = workshop.plain("run", "make"), workshop.run("run", "make")
+    assert (status, err) == (0, "")
+    plain, in_worker = json.loads(before), json.loads(out)
     assert in_worker["environ"].pop("EDGEBUILD_BUILD_PROCESS").isdigit()
     in_worker["environ"]["PYTHONPATH"] = plain["environ"]["PYTHONPATH"]
     assert in_worker.pop("group")
@@ -72,7 +74,10 @@ def test_it_reads_standard_input(workshop: Workshop) -> None:
     assert workshop.run("run", "make", text="über\n") == (0, "ÜBER\n", "")
 
 
-def test_it_writes_to_the_client_s_own_streams(workshop: Workshop, tmp_path: Path) -> None:
+def test_it_writes_to_the_client_s_own_streams(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     workshop.write("import os, sys; print('out'); print('err', file=sys.stderr); os.write(1, b'native')")
     log = tmp_path / "log"
     log.write_text("before\n")
@@ -81,7 +86,7 @@ def test_it_writes_to_the_client_s_own_streams(workshop: Workshop, tmp_path: Pat
         workshop.start("run", "make", stdout=file, stderr=subprocess.STDOUT) as client,
     ):
         client.communicate()
-    assert log.read_text() == "before\nerr\nnativeout\n"
+    assert log.read_text() == "before\nerr\nnativeout\n"  # what is printed waits in Python's own buffer
 
 
 def test_what_is_not_seeded_differs_from_stage_to_stage(workshop: Workshop) -> None:

@@ -57,10 +57,9 @@ def test_a_signal_that_ends_the_stage_is_what_ends_the_client(
     with workshop.start("run", "make") as client:
         _, helper, _ = started(workshop)
         client.send_signal(number)
-        client.communicate(timeout=30)
-    assert client.returncode == -number
-    if lives(helper):
-        os.kill(helper, signal.SIGKILL)  # as of a plain process, whose children stay
+        assert client.wait(30) == -number
+        if lives(helper):
+            os.kill(helper, signal.SIGKILL)  # as of a plain process, whose children stay
 
 
 def test_an_ignored_signal_stays_ignored(workshop: Workshop) -> None:

@@ -96,15 +96,17 @@ def _text(old: io.TextIOWrapper | None, mode: Literal["r", "w"], *, lines: bool 
     assert old is not None  # the server has its three streams
     raw = io.FileIO(old.fileno(), mode, closefd=False)
     raw.name = old.name
-    unbuffered = mode == "w" and "PYTHONUNBUFFERED" in os.environ
+    unbuffered = old.write_through  # PYTHONUNBUFFERED, which client and server share
     buffer = io.BufferedReader(raw) if mode == "r" else raw if unbuffered else io.BufferedWriter(raw)
-    return io.TextIOWrapper(
+    stream = io.TextIOWrapper(
         buffer,
         encoding=old.encoding,
         errors=old.errors,
-        line_buffering=lines or raw.isatty(),
+        line_buffering=not unbuffered and (lines or raw.isatty()),
         write_through=unbuffered,
     )
+    stream.mode = mode  # type: ignore[misc]
+    return stream
 
 
 def _run(request: Request) -> int:
