@@ -18,7 +18,9 @@ import os, sys, time
 from pathlib import Path
 helper = os.fork()
 if helper == 0:
+    Path("helper").touch()  # a signal to a process that is just being forked is lost, as in any Python
     while True: time.sleep(60)
+while not Path("helper").exists(): time.sleep(0.01)
 Path("pids.new").write_text(f"{os.getpid()} {helper} {os.getppid()}")
 os.rename("pids.new", "pids")
 try:

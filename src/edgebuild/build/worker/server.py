@@ -93,7 +93,7 @@ class Server:
             libraries.load(wanted)
         except Exception as error:  # whatever a library raises; half-imported, it is no base for anybody
             self.refusal = f"import failed: {type(error).__name__}: {error}"
-        if (count := libraries.threads()) != 1:
+        if not self.refusal and (count := libraries.threads()) != 1:
             self.refusal = f"{count} threads after importing {', '.join(sorted(wanted))}"
         if self.refusal:
             _say(self.refusal)
