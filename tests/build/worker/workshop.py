@@ -83,7 +83,8 @@ class Workshop:
         return (self.folder / "plain").exists()
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_RUNTIME_DIR": str(self.run_folder), "EDGEBUILD_WORKER": "0"}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return {**kept, "XDG_RUNTIME_DIR": str(self.run_folder), "EDGEBUILD_WORKER": "0"}
 
     def servers(self) -> set[int]:
         """Pids of the servers that live."""

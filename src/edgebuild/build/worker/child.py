@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import Literal, NoReturn
 
 from edgebuild.build.environment.variables import DROPPED, PINNED
+from edgebuild.build.worker.codes import Codes
 from edgebuild.build.worker.protocol import STREAMS, Request
 from edgebuild.track.process import BUILD_PROCESS
 
@@ -36,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 UNWRITTEN = 120
 
 
-def become(request: Request, streams: Sequence[int], parent: int) -> NoReturn:
+def become(request: Request, streams: Sequence[int], parent: int, codes: Codes) -> NoReturn:
     """Take the client's place and run its command; never returns.
 
     ``streams`` are the descriptors that the client sent, ``parent`` is the pid of the monitor.
@@ -48,6 +49,7 @@ def become(request: Request, streams: Sequence[int], parent: int) -> NoReturn:
         if os.getppid() != parent:
             os._exit(1)  # it was killed before that
         _take_over(request, streams)
+        codes.use()
         status = _run(request)
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -24,7 +24,7 @@ AT_START = ("PYTHON", "LD_", "GLIBC_TUNABLES", "MALLOC_")
 #: Other folders for other users of the same libraries: no library reads these while it is imported.
 #: What PYTHONPATH puts in front of a library is looked at in every request.
 NOT_READ = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "TMPDIR", "TZ")
-CODE = ("client", "child", "key", "libraries", "monitor", "needs", "protocol", "server")
+CODE = ("client", "child", "codes", "key", "libraries", "monitor", "needs", "protocol", "server")
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["needs"]
+__all__ = ["needs", "package"]
 
 #: the supervisor reads YAML, whatever the stage does
 ALWAYS = frozenset({"ruamel"})
@@ -29,11 +29,12 @@ def needs(root: Path, path: Sequence[str], stage: str) -> frozenset[str]:
     those count that the stage's key names, such as ``pruned-litert-int8``, or all if it names none.
     """
     file = _stage_file(root, stage)
-    source = next((Path(folder) for folder in path if os.path.isdir(os.path.join(folder, PACKAGE))), None)
-    if file is None or source is None:
+    folder = package(path)
+    if file is None or folder is None:
         return ALWAYS
+    source = Path(folder).parent
     words = frozenset(re.split(r"\W+", stage.partition("@")[2]))
-    found: set[str] = set(ALWAYS)
+    names: set[str] = set()
     seen: set[Path] = set()
     waiting = [file]
     while waiting:
@@ -41,12 +42,18 @@ def needs(root: Path, path: Sequence[str], stage: str) -> frozenset[str]:
         if here in seen:
             continue
         seen.add(here)
-        for name in _imports(here):
+        new = set(_imports(here)) - names
+        names |= new
+        for name in new:
             if name.partition(".")[0] == PACKAGE:
                 waiting += _modules(source, name, words)
-            else:
-                found.add(name.partition(".")[0])
-    return frozenset(found)
+    return ALWAYS | {name.partition(".")[0] for name in names} - {PACKAGE}
+
+
+def package(path: Sequence[str]) -> str | None:
+    """The folder of the package edgebuild that a process with the search path ``path`` imports."""
+    folders = (os.path.join(entry, PACKAGE) for entry in path)
+    return next((folder for folder in folders if os.path.isdir(folder)), None)
 
 
 def _stage_file(root: Path, stage: str) -> Path | None:

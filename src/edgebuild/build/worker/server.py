@@ -22,8 +22,9 @@ from typing import NoReturn
 
 from edgebuild.build.worker import libraries, protocol
 from edgebuild.build.worker.child import become
+from edgebuild.build.worker.codes import Codes
 from edgebuild.build.worker.monitor import monitor
-from edgebuild.build.worker.needs import needs
+from edgebuild.build.worker.needs import needs, package
 
 __all__ = ["main"]
 
@@ -41,6 +42,7 @@ class Server:
     address: Path
     idle_s: float
     monitors: set[int] = field(default_factory=set)
+    codes: Codes = field(default_factory=Codes)
     refusal: str = ""
 
     def serve(self) -> None:
@@ -55,17 +57,23 @@ class Server:
                     return
             else:
                 with connection:
-                    self._answer(connection)
+                    request = self._answer(connection)
+                if (
+                    request is not None
+                ):  # for the next one: this one's code is compiled, or it compiles it itself
+                    own = package(request.path)
+                    self.codes.refresh([os.path.join(request.folder, "stages"), *([own] if own else [])])
                 busy = time.monotonic()
             if self._stages_run():
                 busy = time.monotonic()
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _answer(self, connection: socket.socket) -> protocol.Request | None:
+        """Fork for the client, or refuse; what it asked for, if it was understood."""
         connection.settimeout(REQUEST_S)
         streams: list[int] = []
         try:
             if not protocol.is_own(connection):
-                return
+                return None
             request, streams = protocol.receive_request(connection)
             start = time.monotonic()
             self._prepare(request)
@@ -78,11 +86,13 @@ class Server:
                 self._fork(connection, request, streams)
             spent = [1000 * seconds for seconds in (prepared - start, time.monotonic() - prepared)]
             _say(f"{' '.join(request.arguments)}: prepared in {spent[0]:.0f} ms, forked in {spent[1]:.0f} ms")
+            return request
         except (OSError, ValueError, KeyError, TypeError) as error:
             _say(f"request refused: {error}")
         finally:
             for descriptor in streams:
                 os.close(descriptor)
+        return None
 
     def _prepare(self, request: protocol.Request) -> None:
         """Import what the stage will; one that cannot be imported as it should be ends the forking."""
@@ -104,7 +114,7 @@ class Server:
         if (pid := os.fork()) == 0:
             try:
                 self.listener.close()
-                monitor(connection, lambda: _start(request, streams))
+                monitor(connection, lambda: _start(request, streams, self.codes))
             except BaseException as error:
                 _say(f"monitor: {type(error).__name__}: {error}")
             finally:
@@ -130,10 +140,10 @@ class Server:
         return False
 
 
-def _start(request: protocol.Request, streams: list[int]) -> int:
+def _start(request: protocol.Request, streams: list[int], codes: Codes) -> int:
     parent = os.getpid()
     if (pid := os.fork()) == 0:
-        become(request, streams, parent)
+        become(request, streams, parent, codes)
     for descriptor in streams:  # a pipe ends when the stage has closed it
         os.close(descriptor)
     return pid
