@@ -67,7 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for part in options.parts:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 _tell(f"{part}: preparing")
-                more, targets = measure[part](Path(folder), options)
+                try:
+                    more, targets = measure[part](Path(folder), options)
+                finally:
+                    repositories.end_processes(Path(folder))
             measured += more
             compared += targets
     except EdgebuildError as error:
@@ -135,12 +138,11 @@ def _many(folder: Path, options: argparse.Namespace) -> Found:
 def _stage(folder: Path, options: argparse.Namespace) -> Found:
     made = repositories.clone(folder / "ours", short=True, few=True)
     repositories.with_empty_stages(made)
-    own = {"TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder)}  # a worker of its own, so the first is cold
     measured, compared = [], []
     for name in EMPTY_STAGES:
         what, run = (
             f"stage that imports {name}",
-            functools.partial(made.run, *EDGEBUILD, f"empty_{name}", **own),
+            functools.partial(made.run, *EDGEBUILD, f"empty_{name}"),
         )
         cold = Measured(f"{what}: worker cold", (run(),))
         off = functools.partial(run, EDGEBUILD_WORKER="0")
@@ -157,7 +159,7 @@ def _knob(folder: Path, options: argparse.Namespace) -> Found:
 
     def rebuild(**variables: str) -> float:
         made.change(*KNOB)
-        return made.run(*DVC, "--no-run-cache", **variables)
+        return made.run(*OURS, "--no-run-cache", **variables)
 
     rebuild()
     found = turns(

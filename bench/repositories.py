@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ __all__ = [
     "ROOT",
     "Repository",
     "clone",
+    "end_processes",
     "forget",
     "many",
     "twin",
@@ -78,6 +81,8 @@ class Repository:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         own = {"PATH": path, "PYTHONPATH": str(self.root / "src"), "DVC_NO_ANALYTICS": "1"}
+        # A worker of its own, so that the first stage finds none.
+        own |= {"TMPDIR": str(self.root.parent), "XDG_RUNTIME_DIR": str(self.root.parent)}
         return {**kept, **own, **variables}
 
 
@@ -144,6 +149,14 @@ def many(root: Path, count: int) -> Repository:
     made.run(sys.executable, "-m", "dvc", "init", "--quiet")
     made.run(*OURS, "--quiet", PYTHONPATH=str(ROOT / "src"))
     return made
+
+
+def end_processes(folder: Path) -> None:
+    """End the workers and deliveries of repositories in ``folder``, which would wait for more to do."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in line.read_bytes() and int(line.parent.name) != os.getpid():
+                os.kill(int(line.parent.name), signal.SIGTERM)
 
 
 def forget(made: Repository, files: Sequence[str]) -> None:
