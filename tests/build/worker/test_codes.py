@@ -23,7 +23,7 @@ def test_the_code_is_that_of_the_file(file: Path) -> None:
     codes = Codes()
     codes.refresh([str(file.parent)])
     code = codes.find(b"VALUE = 1\n", str(file))
-    assert code == compile("VALUE = 1\n", str(file), "exec")
+    assert code == compile("VALUE = 1\n", str(file), "exec", dont_inherit=True)
     assert code is not None
     assert code.co_filename == str(file)
 
@@ -53,4 +53,6 @@ def test_imports_look_here_and_compile_what_is_not_here(file: Path, monkeypatch:
     codes.use()
     loader = SourceFileLoader("part", str(file))
     assert loader.source_to_code(b"VALUE = 1\n", str(file)) is codes.find(b"VALUE = 1\n", str(file))
-    assert loader.source_to_code(b"VALUE = 3\n", str(file)) == compile("VALUE = 3\n", str(file), "exec")
+    assert loader.source_to_code(b"VALUE = 3\n", str(file)) == compile(
+        "VALUE = 3\n", str(file), "exec", dont_inherit=True
+    )

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,8 +166,10 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     os.chdir("/")
-    home = tempfile.mkdtemp(prefix="home-", dir=Path(address).parent)  # as empty as a stage's
-    os.environ |= {"HOME": home, "TMPDIR": home}
+    home = Path(address).with_suffix(".home")  # as empty as a stage's
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o700)
+    os.environ |= {"HOME": str(home), "TMPDIR": str(home)}
     signal.signal(signal.SIGTERM, _end)
     _say("started")
     try:
