@@ -7,12 +7,12 @@ an unknown key, a wrong type or an impossible value before any work starts.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from edgebuild.assumptions import Cost
 from edgebuild.errors import ParamsError
 from edgebuild.strict import Range, build, read_yaml
 from edgebuild.variant import ENDINGS, Variant
@@ -24,10 +24,11 @@ Count = Annotated[int, Range(1, 1_000_000_000)]
 Size = Annotated[int, Range(0, 1_000_000_000)]
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 Rate = Annotated[float, Range(0.0, 10.0, open_low=True)]
-Amount = Annotated[float, Range(0.0, 1e12)]
-Positive = Annotated[float, Range(0.0, 1e12, open_low=True)]
 Temperature = Annotated[float, Range(0.0, 1000.0, open_low=True)]
 Precision = Literal["fp32", "fp16", "w8", "w4", "int8"]
+
+#: Variants that need no line in ``variants``: what the trainings write.
+TRAINED = tuple(f"{model}-keras-fp32" for model in ("teacher", "student", "pruned"))
 
 
 @dataclass(frozen=True)
@@ -193,34 +194,6 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What the report assumes where it compares answering on a server with answering on the device.
-
-    Sizes, latencies and bytes are as measured and not among these.
-    """
-
-    cloud: str  #: id of the variant that a server would run
-    edge: str  #: id of the variant that the device runs
-    users: Count
-    requests_per_user_day: Positive
-    active_hours_per_day: Annotated[float, Range(0.0, 24.0, open_low=True)]  #: in which a day's requests come
-    days_per_month: Annotated[float, Range(0.0, 31.0, open_low=True)]
-    cloud_usd_per_million_inferences: Amount  #: US dollars
-    cloud_usd_per_month: Amount  #: US dollars, whatever does not grow with use
-    edge_usd_per_month: Amount  #: as above, of the device's part
-    traffic_usd_per_gb: Amount  #: US dollars per 10^9 bytes
-    image_bytes: Size  #: bytes of one request's image; 0 takes the mean PNG of the test images
-    overhead_bytes: Size  #: bytes of one request and its answer beside image and answer: headers, TLS records
-    answer_bytes: Size  #: bytes
-    model_updates_per_year: Amount  #: downloads of the model per user
-    round_trip_ms: Amount  #: milliseconds from device to server and back, without computing
-    device_slowdown: Positive  #: device's time / measured time
-    device_watts: Amount  #: watts of the device while it infers
-    radio_watts: Amount  #: watts of the device while it waits for an answer
-    server_watts: Amount  #: watts of the server's core while it infers
-
-
-@dataclass(frozen=True)
 class Params:
     """params.yaml, whole."""
 
@@ -250,7 +223,7 @@ def read(path: Path) -> Params:
     if params is not None:
         problems += _check_variants(params.variants)
         problems += _check_prune(params.prune)
-        problems += _check_cost(params.cost, params.variants)
+        problems += params.cost.problems([*params.variants, *TRAINED])
         if not params.project.strip():
             problems.append("project: '' cannot name an experiment; write a name")
     if params is None or problems:
@@ -275,17 +248,6 @@ def _check_variants(variants: Mapping[str, VariantParams]) -> list[str]:
                 f"variants.{name}.precision: {variant.precision} exists for the pruned model only, because "
                 f"the quantize stage works on that one; write fp32, or model: pruned"
             )
-    return problems
-
-
-def _check_cost(cost: Cost, variants: Mapping[str, VariantParams]) -> list[str]:
-    known = [*variants, *(f"{model}-keras-fp32" for model in ("teacher", "student", "pruned"))]
-    problems = []
-    for name, value in (("cloud", cost.cloud), ("edge", cost.edge)):
-        if value not in known:
-            near = difflib.get_close_matches(value, known, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            problems.append(f"cost.{name}: {value!r} is not built; choose {' or '.join(known)}{hint}")
     return problems
 
 

@@ -9,7 +9,7 @@ from edgebuild.report.arithmetic import Line, Term, missing, product, total
 from edgebuild.report.numbers import usd
 
 if TYPE_CHECKING:
-    from edgebuild.params import Cost
+    from edgebuild.assumptions import Cost
 
 __all__ = ["Comparison", "Group", "Measured", "compare", "words"]
 
