@@ -26,6 +26,9 @@ class Cost:
 
     cloud: str  #: id of the variant that a server would run
     edge: str  #: id of the variant that the device runs
+    tolerated_drop: Annotated[
+        float, Range(0.0, 1.0)
+    ]  #: accuracy that a recommended file may lose, a fraction
     users: Users
     requests_per_user_day: Positive
     active_hours_per_day: Annotated[float, Range(0.0, 24.0, open_low=True)]  #: in which a day's requests come

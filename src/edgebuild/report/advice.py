@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgebuild.measure.figure import NAMES
 from edgebuild.report.evidence import Evidence
-from edgebuild.report.numbers import kib, microseconds, percent, times
+from edgebuild.report.numbers import kib, microseconds, number, percent, times
 from edgebuild.report.paired import SIGNIFICANT, Paired, pair
 
 __all__ = ["Choice", "Pick", "choices", "verdict"]
@@ -42,16 +42,14 @@ class Choice:
 
 
 def choices(evidence: Evidence) -> list[Choice]:
-    """For each runtime the smallest and the fastest file of those not proven worse than the teacher.
+    """For each runtime the smallest and the fastest of the files whose accuracy drop is tolerated.
 
-    Where every file of a runtime is proven worse, the most accurate is named with a title that says so.
+    Where a runtime has no such file, its most accurate is named, with a title that says so.
     """
-    reference = evidence.logits[evidence.reference]
     found = []
     for kind, place in PLACES.items():
         names = [name for name, entry in evidence.variants.items() if entry["format"] == kind]
-        compared = {name: pair(reference, evidence.logits[name], evidence.test.labels) for name in names}
-        good = [name for name in names if not compared[name].worse]
+        good = [name for name in names if _drop(evidence, name) <= evidence.cost.tolerated_drop]
         if names:
             picks = _best(evidence, good) if good else (_most_accurate(evidence, names),)
             found.append(Choice(NAMES[kind], place, picks))
@@ -60,21 +58,20 @@ def choices(evidence: Evidence) -> list[Choice]:
 
 def verdict(reference: str, paired: Paired, images: int) -> str:
     """Whether a difference in accuracy is proven, in one sentence."""
-    lost = f"it loses {paired.lost:,} that {reference} gets right"
-    counts = f"of {images:,} test images {lost}, and gains {paired.gained:,}"
-    chance = f"exact McNemar test, p = {paired.p:.2g}"
     if paired.lost + paired.gained == 0:
         return f"It is right on exactly the same of {images:,} test images as {reference}."
-    if paired.worse:
-        return f"It is less accurate: {counts} ({chance})."
+    lost = f"it loses {paired.lost:,} that {reference} gets right"
+    counts = f"of {images:,} test images {lost}, and gains {paired.gained:,}"
+    chance = "p < 0.001" if paired.p < 0.001 else f"p = {paired.p:.2g}"
+    found = "No difference in accuracy is proven"
     if paired.p < SIGNIFICANT:
-        return f"It is more accurate: {counts} ({chance})."
-    return f"No difference in accuracy is proven: {counts} ({chance})."
+        found = "It is less accurate" if paired.worse else "It is more accurate"
+    return f"{found}: {counts} (exact McNemar test, {chance})."
 
 
 def _most_accurate(evidence: Evidence, names: Sequence[str]) -> Pick:
     best = max(names, key=lambda name: (evidence.variants[name]["accuracy"], -_size(evidence, name)))
-    return _pick(evidence, best, "most accurate; all are proven worse than the teacher")
+    return _pick(evidence, best, "most accurate; none loses as little as is tolerated")
 
 
 def _best(evidence: Evidence, good: Sequence[str]) -> tuple[Pick, ...]:
@@ -99,7 +96,22 @@ def _pick(evidence: Evidence, name: str, title: str) -> Pick:
         before = evidence.p50_us(peer["id"])
         if p50 is not None and before is not None:
             speed += f", {times(before, p50)} × faster"
-    return Pick(name, title, (f"{percent(entry['accuracy'])} right", size, speed))
+    return Pick(name, title, (_accuracy(evidence, name), size, speed))
+
+
+def _accuracy(evidence: Evidence, name: str) -> str:
+    """The accuracy, and whether its difference to the reference is proven."""
+    reference, drop = evidence.reference, _drop(evidence, name)
+    said = f"{percent(evidence.variants[name]['accuracy'])} right"
+    if drop == 0:
+        return f"{said}, as {reference}"
+    proven = pair(evidence.logits[reference], evidence.logits[name], evidence.test.labels).p < SIGNIFICANT
+    way = "less" if drop > 0 else "more"
+    return f"{said}, {number(100 * abs(drop), 3)} points {way} ({'proven' if proven else 'not proven'})"
+
+
+def _drop(evidence: Evidence, name: str) -> float:
+    return float(evidence.variants[name]["accuracy_drop"])
 
 
 def _size(evidence: Evidence, name: str) -> int:

@@ -30,10 +30,10 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Cell:
-    """``count`` images, the fraction ``share`` of their true class."""
+    """``count`` images; ``shade`` in [0, 1] grows with their fraction of the true class."""
 
     count: int
-    share: float
+    shade: float
     right: bool
 
 
@@ -80,11 +80,11 @@ def matrix(
 
 
 def _cells(counts: Counts) -> tuple[tuple[Cell, ...], ...]:
-    sums = np.maximum(counts.sum(axis=1), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # What is wrong is rare: by its square root, so that one in forty is seen and one in a thousand is paler.
+    shades = np.where(np.eye(len(counts), dtype=bool), shares, np.sqrt(shares))
     return tuple(
-        tuple(
-            Cell(int(count), float(count / sums[row]), row == column) for column, count in enumerate(counted)
-        )
+        tuple(Cell(int(count), float(shades[row, at]), row == at) for at, count in enumerate(counted))
         for row, counted in enumerate(counts)
     )
 

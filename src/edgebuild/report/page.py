@@ -90,6 +90,8 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "verdict": verdict(evidence.reference, edge, len(test)),
         "choices": recommended,
         "provable": provable(),
+        "tolerated": evidence.cost.tolerated_drop,
+        "long_names": max(map(len, test.classes)) > 3,
         "badges": _badges(recommended),
         "table": shown,
         "size_chart": trade_off(

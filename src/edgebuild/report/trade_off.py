@@ -16,7 +16,7 @@ __all__ = ["marker", "trade_off"]
 
 WIDTH, HEIGHT = 440.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 432.0, 10.0, 286.0
-LETTER, LINE = 6.6, 15.0  # of 12-pixel text, generously
+LETTER, LINE = 7.9, 16.0  # of 13-pixel text, generously
 
 Box = tuple[float, float, float, float]  #: left, top, right, bottom
 
