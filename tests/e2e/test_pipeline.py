@@ -156,6 +156,7 @@ DIRECT = {
     "benchmark.onnx": {"benchmark@pruned-onnx-int8"},
     "benchmark.coreml": {"benchmark@pruned-coreml-int8"},
     "variants": {"report"},
+    "cost": {"report"},
 }
 
 

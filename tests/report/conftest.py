@@ -104,10 +104,9 @@ def build(cost: Cost) -> Callable[..., Evidence]:
         exported = [variant for variant in variants if variant.format != "keras"]
         verdict: dict[str, Any] = {"labels": 1.0, "equal": None, "steps": None}
         return Evidence(
-            project="pets & <b>co</b>",
             summary=summary(
                 variants,
-                dataset={"name": "pets", "sha256": "0" * 64},
+                dataset={"name": "pets & <b>co</b>", "sha256": "0" * 64},
                 reference="teacher-keras-fp32",
                 sources={variant.id: f"{variant.model}-keras-fp32" for variant in exported},
                 labels=labels,

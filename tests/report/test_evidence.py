@@ -38,7 +38,7 @@ def built(tmp_path: Path, evidence: Evidence) -> Path:
 
 
 def test_what_is_read_makes_the_page_that_the_stage_makes(built: Path, evidence: Evidence) -> None:
-    assert page(read(built, evidence.project, evidence.cost)) == page(evidence)
+    assert page(read(built, evidence.cost)) == page(evidence)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_what_is_read_makes_the_page_that_the_stage_makes(built: Path, evidence:
 def test_what_is_missing_is_named_with_the_way_out(name: str, built: Path, evidence: Evidence) -> None:
     (built / name).unlink()
     with pytest.raises(DataError, match=rf"{name} does not exist.*dvc repro"):
-        read(built, evidence.project, evidence.cost)
+        read(built, evidence.cost)
 
 
 def test_damaged_answers_are_named(built: Path, evidence: Evidence) -> None:
     (built / "metrics/predictions/pruned-onnx-w8.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"pruned-onnx-w8.npy is no array.*delete it and run dvc repro"):
-        read(built, evidence.project, evidence.cost)
+        read(built, evidence.cost)
 
 
 def test_the_integer_file_is_the_devices_if_that_is_one(on: Callable[..., Evidence]) -> None:

@@ -45,8 +45,8 @@ def _write(target: Path) -> int:
     from edgebuild import params
     from edgebuild.report import evidence, page
 
-    stated = params.read(Path("params.yaml"))
-    text = page.page(evidence.read(Path(), stated.project, stated.cost))
+    cost = params.read(Path("params.yaml")).cost
+    text = page.page(evidence.read(Path(), cost))
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:

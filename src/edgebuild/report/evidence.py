@@ -30,7 +30,6 @@ Logits = npt.NDArray[np.floating]
 class Evidence:
     """One build. ``summary`` and ``latency`` are the documents in metrics/; ``logits`` are by variant id."""
 
-    project: str
     summary: Mapping[str, Any]
     latency: Mapping[str, Any]
     test: Split
@@ -77,7 +76,7 @@ class Evidence:
         return tuple(name for name in (self.reference, pruned, self.integer) if name is not None)
 
 
-def read(root: Path, project: str, cost: Cost) -> Evidence:
+def read(root: Path, cost: Cost) -> Evidence:
     """The build in the folder ``root``.
 
     Raises:
@@ -87,7 +86,6 @@ def read(root: Path, project: str, cost: Cost) -> Evidence:
     sensitivity = root / "metrics/sensitivity.csv"
     _require(sensitivity)
     return Evidence(
-        project,
         summary,
         latency,
         Split.read(root / "data/test.npz"),

@@ -78,7 +78,6 @@ def _context(evidence: Evidence) -> dict[str, Any]:
     edge = pair(evidence.logits[evidence.reference], evidence.logits[evidence.cost.edge], test.labels)
     shown = table(evidence.summary, evidence.latency)
     return {
-        "project": evidence.project,
         "dataset": evidence.summary["dataset"],
         "host": evidence.latency["host"],
         "reference": evidence.reference,
