@@ -44,3 +44,9 @@ def test_a_trained_model_needs_no_line_in_variants() -> None:
 def test_both_variants_are_told_at_once() -> None:
     cost = replace(read(ROOT / "params.yaml").cost, cloud="a", edge="b")
     assert [problem.split(":")[0] for problem in cost.problems(["c"])] == ["cost.cloud", "cost.edge"]
+
+
+@pytest.mark.parametrize("path", ["docs/report.md", "examples/fashion_mnist/params.yaml"])
+def test_what_is_shipped_is_what_is_told(path: str) -> None:
+    section = SHIPPED[SHIPPED.index("\ncost:\n") :].strip()
+    assert section.partition("\n\n")[0] in (ROOT / path).read_text(encoding="utf-8")
