@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,20 @@ def test_damaged_answers_are_named(built: Path, evidence: Evidence) -> None:
     (built / "metrics/predictions/pruned-onnx-w8.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"pruned-onnx-w8.npy is no array.*delete it and run dvc repro"):
         read(built, evidence.cost)
+
+
+def test_answers_of_another_build_are_refused(built: Path, evidence: Evidence) -> None:
+    np.save(built / "metrics/predictions/pruned-onnx-w8.npy", np.zeros((59, 3), np.float32))
+    with pytest.raises(DataError, match=r"60 images × 3 classes .* its shape is \(59, 3\).* run dvc repro"):
+        read(built, evidence.cost)
+
+
+def test_a_cost_of_what_was_not_built_is_refused(built: Path, evidence: Evidence) -> None:
+    cost = replace(evidence.cost, edge="pruned-litert-w4")
+    with pytest.raises(
+        DataError, match=r"cost.edge of params.yaml is pruned-litert-w4.* it has teacher-keras-fp32"
+    ):
+        read(built, cost)
 
 
 def test_the_integer_file_is_the_devices_if_that_is_one(on: Callable[..., Evidence]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from edgebuild.report.evidence import Evidence
@@ -133,6 +134,15 @@ def test_assumptions_are_listed_with_their_values(on: Callable[..., Evidence]) -
     text = Document(page(on(round_trip_ms=123.25))).text
     assert "round_trip_ms 123.25" in text
     assert "123.2 ms round trip" in text
+
+
+def test_many_classes_are_told_as_pairs(evidence: Evidence) -> None:
+    names = tuple(f"class {at}" for at in range(30))
+    test = replace(evidence.test, classes=names)
+    logits = {name: np.pad(values, ((0, 0), (0, 27))) for name, values in evidence.logits.items()}
+    document = Document(page(replace(evidence, test=test, logits=logits)))
+    assert "With 30 classes a matrix is not readable" in document.text
+    assert not any("confusion" in table.get("class", "") for table in document.all("table"))
 
 
 def test_a_build_without_int8_says_so(build: Callable[..., Evidence], on: Callable[..., Evidence]) -> None:

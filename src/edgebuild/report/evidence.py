@@ -80,19 +80,26 @@ def read(root: Path, cost: Cost) -> Evidence:
     """The build in the folder ``root``.
 
     Raises:
-        DataError: a file of the build is missing or damaged.
+        DataError: a file of the build is missing or damaged, files are of
+            different builds, or ``cost`` names a variant that was not built.
     """
     summary, latency = (read_json(root / "metrics" / f"{name}.json") for name in ("summary", "latency"))
+    names = [entry["id"] for entry in summary["variants"]]
+    for key, name in (("cloud", cost.cloud), ("edge", cost.edge)):
+        if name not in names:
+            raise DataError(
+                f"cost.{key} of params.yaml is {name}, which metrics/summary.json has not: it has "
+                f"{', '.join(names)}; name one of these, or build it with dvc repro"
+            )
     sensitivity = root / "metrics/sensitivity.csv"
     _require(sensitivity)
+    test = Split.read(root / "data/test.npz")
+    shape = (len(test), len(test.classes))
     return Evidence(
         summary,
         latency,
-        Split.read(root / "data/test.npz"),
-        {
-            entry["id"]: _logits(root / "metrics/predictions" / f"{entry['id']}.npy")
-            for entry in summary["variants"]
-        },
+        test,
+        {name: _logits(root / "metrics/predictions" / f"{name}.npy", shape) for name in names},
         graphs(root / "models/graphs"),
         layers.read(sensitivity),
         cost,
@@ -105,12 +112,17 @@ def graphs(folder: Path) -> dict[str, Graph]:
     return {precision: file.read(path) for precision, path in paths.items() if path.is_file()}
 
 
-def _logits(path: Path) -> Logits:
+def _logits(path: Path, shape: tuple[int, int]) -> Logits:
     _require(path)
     try:
         found: Logits = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path} is no array: {error}; delete it and run dvc repro") from None
+    if found.shape != shape:
+        raise DataError(
+            f"{path} must hold {shape[0]} images × {shape[1]} classes as data/test.npz does, but its shape is "
+            f"{found.shape}; both must be of one build: run dvc repro"
+        )
     return found
 
 
