@@ -6,17 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgebuild.commands import deps, report, run, track
+from edgebuild.commands import check, deps, report, run, track
 from edgebuild.errors import EdgebuildError
 
 __all__ = ["main"]
 
-COMMANDS = (run.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND)
+COMMANDS = (run.COMMAND, check.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND)
 DESCRIPTION = """\
 From a trained network to verified on-device models, as a DVC build.
 
   edgebuild run               check params.yaml, build what changed, print the table
   edgebuild run STAGE         execute one stage (this is what dvc.yaml calls)
+  edgebuild check             is the build good enough, and not worse than before? (for CI)
   edgebuild report            print the table of variants again
   edgebuild track             take what is not yet in MLflow there
   edgebuild deps [--fix]      do the stages declare the code that they import? Or make them

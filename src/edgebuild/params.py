@@ -1,7 +1,8 @@
 """Every knob of params.yaml: its type, unit, allowed values and meaning, in one place.
 
-No knob has a default here: params.yaml states them all, so the file is the
-whole configuration and DVC sees every value. :func:`read` refuses a file with
+No knob of a stage has a default here: params.yaml states them all, so the file is the
+whole configuration and DVC sees every value. Budgets, which no stage reads, may be left
+out. :func:`read` refuses a file with
 an unknown key, a wrong type or an impossible value before any work starts.
 """
 
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from edgebuild.assumptions import Cost
+from edgebuild.budgets import Budgets
 from edgebuild.errors import ParamsError
 from edgebuild.strict import Range, build, read_yaml
 from edgebuild.variant import ENDINGS, Variant
 
-__all__ = ["Cost", "Params", "VariantParams", "read"]
+__all__ = ["Budgets", "Cost", "Params", "VariantParams", "read"]
 
 Fraction = Annotated[float, Range(0.0, 1.0)]
 Count = Annotated[int, Range(1, 1_000_000_000)]
@@ -211,6 +213,12 @@ class Params:
     variants: Mapping[str, VariantParams]
     benchmark: Benchmark
     cost: Cost
+    budgets: Budgets | None = None  #: what `edgebuild check` holds the build against
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every variant's id, in the order of the summary: the trained models first."""
+        return (*TRAINED, *self.variants)
 
 
 def read(path: Path) -> Params:
@@ -224,6 +232,7 @@ def read(path: Path) -> Params:
         problems += _check_variants(params.variants)
         problems += _check_prune(params.prune)
         problems += params.cost.problems([*params.variants, *TRAINED])
+        problems += params.budgets.problems(params.ids) if params.budgets else []
         if not params.project.strip():
             problems.append("project: '' cannot name an experiment; write a name")
     if params is None or problems:

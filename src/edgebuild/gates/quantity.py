@@ -1,0 +1,58 @@
+"""The quantities that have budgets: which way is good, and how their numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["QUANTITIES", "Quantity"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One kind of figure. ``floor``: more is better, and a limit is the least that is allowed."""
+
+    title: str
+    floor: bool
+    write: Callable[[float], str]
+
+    def margin(self, limit: float, found: float) -> float:
+        """How far ``found`` lies on the good side of ``limit``, in the figure's own unit; negative beyond it."""
+        return found - limit if self.floor else limit - found
+
+    def limit(self, value: float) -> str:
+        return f"{'≥' if self.floor else '≤'} {self.write(value)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:z.2f} %".replace("-", "−")
+
+
+def _points(points: float) -> str:
+    return f"{points:z.2f} pt".replace("-", "−")
+
+
+def _bytes(count: float) -> str:
+    return f"{count:,.0f} B".replace("-", "−")
+
+
+def _mebibytes(count: float) -> str:
+    return f"{count / 2**20:z,.1f} MiB".replace("-", "−")
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:z.3f} ×".replace("-", "−")
+
+
+#: By the name of its limit in params.yaml.
+QUANTITIES: Mapping[str, Quantity] = {
+    "accuracy": Quantity("accuracy", floor=True, write=_percent),
+    "drop": Quantity("drop against the teacher", floor=False, write=_points),
+    "agreement": Quantity("agreement with the teacher", floor=True, write=_percent),
+    "parity_labels": Quantity("labels as its graph", floor=True, write=_percent),
+    "parity_logits": Quantity("logits as its graph", floor=True, write=_percent),
+    "bytes": Quantity("size", floor=False, write=_bytes),
+    "gzip_bytes": Quantity("size, gzipped", floor=False, write=_bytes),
+    "latency": Quantity("latency", floor=False, write=_times),
+    "memory_bytes": Quantity("peak memory", floor=False, write=_mebibytes),
+}
