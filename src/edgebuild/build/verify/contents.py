@@ -19,9 +19,12 @@ import numpy.typing as npt
 from edgebuild.build.verify import models, tflite
 from edgebuild.build.verify.protobuf import Pairs
 
-__all__ = ["READERS", "Array", "Contents"]
+__all__ = ["PIXELS", "READERS", "Array", "Contents"]
 
 Array = npt.NDArray[Any]
+
+#: the tensor of a picture: rows, columns and, where there are any, channels
+PIXELS = "pixels"
 
 
 @dataclass
@@ -107,14 +110,14 @@ def _npz(path: Path) -> Contents:
 
 
 def _png(path: Path) -> Contents:
-    """Pixels with their channels as they are shown, and the texts and resolution beside them."""
+    """Pixels, with a palette's colours for their numbers, and the texts and resolution beside them."""
     from PIL import Image
 
     contents = Contents()
     with Image.open(path) as image:
         contents.add("size", f"{image.width} x {image.height} {image.mode}")
         contents.add("metadata", {str(key): str(value) for key, value in image.info.items()})
-        contents.add_tensor("pixels", np.asarray(image.convert("RGBA")))
+        contents.add_tensor(PIXELS, np.asarray(image.convert("RGBA") if image.mode == "P" else image))
     return contents
 
 

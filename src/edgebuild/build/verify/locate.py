@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebuild.build.verify import raw
-from edgebuild.build.verify.contents import READERS, Array, Contents
+from edgebuild.build.verify.contents import PIXELS, READERS, Array, Contents
 from edgebuild.build.verify.packing import packing
 
 __all__ = ["Difference", "Distance", "differences"]
@@ -164,8 +164,13 @@ def _tensor(key: str, before: Array, after: Array, different: Array) -> _Place:
     index = f"[{', '.join(map(str, place))}]" if place else ""
     distance = _distance(before, after)
     far = f"max {distance.absolute:.3g}, relative {distance.relative:.3g}"
-    text = f"{key}{index}: {before[place]!s} → {after[place]!s}"
-    return _Place(key, f"{text} ({int(different.sum())} of {before.size} elements; {far})", distance)
+    values = f"{before[place]!s} → {after[place]!s}"
+    many = f"{int(different.sum())} of {before.size} elements"
+    if key == PIXELS:
+        rows, columns = np.nonzero(different.reshape(*different.shape[:2], -1).any(axis=2))
+        box = f"in rows {rows.min()} to {rows.max()}, columns {columns.min()} to {columns.max()}"
+        many = f"{len(rows)} of {before.shape[0] * before.shape[1]} pixels, {box}"
+    return _Place(key, f"{key}{index}: {values} ({many}; {far})", distance)
 
 
 def _different(before: Array, after: Array) -> Array:
