@@ -96,13 +96,15 @@ def _number(text: str) -> int | float | str:
 
 def _npy(path: Path) -> Contents:
     contents = Contents()
-    contents.add_tensor("array", np.load(path, allow_pickle=False))
+    with path.open("rb") as file:
+        contents.add_tensor("array", np.lib.format.read_array(file, allow_pickle=False))
     return contents
 
 
 def _npz(path: Path) -> Contents:
     contents = Contents()
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: of a damaged archive np.load would leave its own file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         contents.add("arrays", list(archive.files))
         for name in archive.files:
             contents.add_tensor(name, archive[name])
