@@ -6,12 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgebuild.commands import deps, report, run, track
+from edgebuild.commands import deps, provenance, report, run, track
 from edgebuild.errors import EdgebuildError
 
 __all__ = ["main"]
 
-COMMANDS = (run.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND)
+COMMANDS = (run.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND, provenance.COMMAND)
 DESCRIPTION = """\
 From a trained network to verified on-device models, as a DVC build.
 
@@ -20,6 +20,7 @@ From a trained network to verified on-device models, as a DVC build.
   edgebuild report            print the table of variants again
   edgebuild track             take what is not yet in MLflow there
   edgebuild deps [--fix]      do the stages declare the code that they import? Or make them
+  edgebuild provenance check  does a signed statement about a build hold for the files here?
 """
 EPILOG = """\
 exit status: 0 success, 1 a finding (a result that is not acceptable), 2 wrong usage or configuration.
