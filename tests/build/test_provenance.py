@@ -24,6 +24,7 @@ from edgebuild.build.environment.record import Environment
 from edgebuild.build.provenance import envelope
 from edgebuild.build.provenance.check import check
 from edgebuild.build.provenance.statement import Evidence, source_uri, statement
+from edgebuild.build.provenance.write import write
 from edgebuild.errors import Finding, UsageError
 
 BUILDER = "https://ci.example.org/runners/linux"
@@ -117,9 +118,11 @@ def test_an_output_that_was_changed_since_it_was_compared_is_not_stated(built):
     assert "models/a.tflite" not in [entry["name"] for entry in statement(built, BUILDER)["subject"]]
 
 
-def test_without_an_equal_output_there_is_nothing_to_state(built):
+def test_without_an_equal_output_nothing_is_written(built, tmp_path):
+    signer = envelope.private_key(keys(tmp_path)[0])
     with pytest.raises(Finding, match="no output is equal"):
-        statement(replace(built, outputs={}), BUILDER)
+        write(tmp_path / "provenance.json", statement(replace(built, outputs={}), BUILDER), signer)
+    assert not (tmp_path / "provenance.json").exists()
 
 
 @pytest.mark.parametrize("kind", KEYS)

@@ -24,7 +24,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 from edgebuild.build.digest import md5
 from edgebuild.build.environment.record import Environment
-from edgebuild.errors import Finding
 
 __all__ = ["BUILD_TYPE", "PREDICATE_TYPE", "STATEMENT_TYPE", "Evidence", "sha256", "source_uri", "statement"]
 
@@ -66,21 +65,13 @@ class Evidence:
 
 
 def statement(evidence: Evidence, builder: str) -> dict[str, Any]:
-    """The statement; ``builder`` is the URI of who vouches for the machine that built.
-
-    Raises:
-        Finding: no output is equal to the committed one, so there is nothing to state.
-    """
+    """The statement; ``builder`` is the URI of who vouches for the machine that built. Its files are read now."""
     subjects = [
         entry
         for path, digest in evidence.outputs.items()
         if md5(evidence.root / path) == digest  # what lies there now is what was compared
         for entry in _files(evidence.root, path, {"output": path, "md5": digest})
     ]
-    if not subjects:
-        raise Finding(
-            "no output is equal bit for bit to the committed one; there is nothing that provenance could state"
-        )
     source: dict[str, Any] = {"digest": {"gitCommit": evidence.commit}}
     if evidence.source:
         source["uri"] = evidence.source
