@@ -81,6 +81,31 @@ def test_the_same_document_in_other_bytes_is_said_to_be_that(tmp_path, committed
     assert not found.others
 
 
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(width=16) | st.text("ab.[0]", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.[0]", max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(documents, documents)
+def test_two_documents_have_the_same_content_only_if_they_are_equal_but_for_the_order_of_keys(
+    tmp_path_factory, committed, rebuilt
+):
+    texts = [json.dumps(document, sort_keys=True) for document in (committed, rebuilt)]
+    found = differences(*pair(tmp_path_factory.mktemp("documents"), "a.json", texts[0], f" {texts[1]}"))
+    assert found.where.startswith("same content") == (texts[0] == texts[1])
+    assert bool(found.numbers or found.others) == (texts[0] != texts[1])
+
+
+def test_columns_of_one_name_are_all_compared(tmp_path):
+    found = differences(*pair(tmp_path, "a.csv", "x,x\n1,2\n", "x,x\n0,2\n"))
+    assert found.where == "row 1, x: 1 → 0"
+
+
 def test_a_tables_cell_is_named_by_row_and_column(tmp_path):
     table = "epoch,loss\n1,0.5\n2,0.25\n"
     found = differences(*pair(tmp_path, "history.csv", table, table.replace("0.25", "0.26")))

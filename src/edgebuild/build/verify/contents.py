@@ -41,7 +41,9 @@ class Contents:
         """
         if isinstance(value, Mapping) and value:
             for name, item in value.items():
-                self.add(f"{key}.{name}" if key else str(name), item)
+                # Quoted where it could be taken for a path.
+                part = str(name) if name and not set(str(name)) & set(".[]\"'") else repr(name)
+                self.add(f"{key}.{part}" if key else part, item)
         elif isinstance(value, list | tuple) and value:
             for index, item in enumerate(value):
                 title = (
@@ -51,14 +53,20 @@ class Contents:
         elif isinstance(value, np.ndarray):
             self.add_tensor(key, value)
         else:
-            self.values[key or "the document"] = value
+            self.values[self._free(key or "the document")] = value
 
     def add_tensor(self, key: str, tensor: Array) -> None:
         """Add an array; texts and the like become values."""
         if tensor.dtype.kind in "OSU":
             self.add(key, tensor.tolist())
         else:
-            self.tensors[key] = tensor
+            self.tensors[self._free(key)] = tensor
+
+    def _free(self, key: str) -> str:
+        """``key``, marked where there is one already: columns of a table may share a name."""
+        while key in self.values or key in self.tensors:
+            key += "'"
+        return key
 
 
 def _is_map(item: object) -> bool:
@@ -81,7 +89,7 @@ def _csv(path: Path) -> Contents:
         for number, row in enumerate(rows, start=1):
             for column, text in enumerate(row):
                 name = header[column] if column < len(header) else f"column {column + 1}"
-                contents.values[f"row {number}, {name}"] = _number(text)
+                contents.add(f"row {number}, {name}", _number(text))
     return contents
 
 
