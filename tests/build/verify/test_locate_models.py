@@ -53,8 +53,13 @@ def test_one_weight_is_the_one_tensor_that_differs(tmp_path, kind, precision):
     assert (len(found.tensors), found.numbers, found.others) == (1, {}, ())
     assert "(1 of 36 elements; " in found.where
     assert 0 < next(iter(found.tensors.values())).relative < 2
-    named = {"tflite": "CONV_2D", "onnx": "initializer", "mlpackage": "point", "safetensors": "point/kernel"}
+    named = {"tflite": "CONV_2D", "onnx": "initializer[", "mlpackage": "point", "safetensors": "point/kernel"}
     assert named[kind] in found.where or (kind == "tflite" and "DEQUANTIZE" in found.where)
+
+
+def test_a_constant_of_onnx_is_named_with_its_first_reader(tmp_path):
+    found = two(tmp_path, "onnx", network(), changed(network(), "point"))
+    assert " (input 1 of node 4 Conv)[" in found.where
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -62,17 +62,24 @@ def _group(group: Any, path: str) -> Pairs:
 
 
 def onnx(path: Path) -> Pairs:
-    """Every field, tensors as arrays; nodes are called by index, operation and name."""
+    """Every field, tensors as arrays; nodes are called by index, operation and name, constants also by their reader."""
     import onnx as library
     from onnx import numpy_helper
+
+    # Weights in a file beside the model would need its folder; what is here is all that is compared.
+    model = library.load(path, load_external_data=False)
+    readers: dict[str, str] = {}
+    for index, node in enumerate(model.graph.node):
+        for position, name in enumerate(node.input):
+            readers.setdefault(name, f" (input {position} of node {index} {node.op_type})")
 
     def special(message: Any, place: str) -> Pairs | None:
         if not isinstance(message, library.TensorProto):
             return None
-        return iter([(place.removeprefix("graph."), numpy_helper.to_array(message))])
+        name = place.removeprefix("graph.")
+        reader = readers.get(message.name, "") if name.startswith("initializer") else ""
+        return iter([(f"{name}{reader}", numpy_helper.to_array(message))])
 
-    # Sizes and the like are known beforehand, but a model beside its weights would need its folder.
-    model = library.load(path, load_external_data=False)
     for key, value in walk(model, "", special):
         yield key.removeprefix("graph."), value
 
