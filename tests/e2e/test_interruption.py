@@ -294,7 +294,7 @@ edgebuild run; echo "full: $?"
 edgebuild run {EXPORT}; echo "stage: $?"
 rm ballast
 dvc repro {EXPORT}; echo "free: $?"
-cp {FILE} dvc.lock ..
+cp {FILE} ../models/ && cp dvc.lock ..
 """,
     )
     assert "full: 2\n" in done.stdout, done.stdout
