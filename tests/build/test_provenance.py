@@ -317,3 +317,89 @@ def test_the_command_prints_the_verdict_and_returns_it_as_status(built, tmp_path
     assert cli.main(["provenance", "check", str(tmp_path / "none"), "--key", str(public)]) == 2
     path.write_text("{}")
     assert cli.main(arguments) == 1
+
+
+DVC_YAML = """\
+stages:
+  train:
+    cmd: tr a-z A-Z < input > model
+    deps: [input]
+    outs: [model]
+  package:
+    cmd: mkdir -p folder && cat model extra > folder/a && {more}
+    deps: [model, extra]
+    outs: [folder]
+"""
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A function that makes a committed build of two stages and works in it; the second stage ends with ``more``."""
+
+    def make(more="true"):
+        root = tmp_path / "repository"
+        root.mkdir()
+        monkeypatch.chdir(root)
+        (root / "dvc.yaml").write_text(DVC_YAML.format(more=more))
+        (root / "params.yaml").write_text("{}\n")
+        (root / "input").write_text("weights")
+        (root / "extra").write_text("images")
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+        dvc = [sys.executable, "-m", "dvc"]
+        for command in (
+            [*git, "init", "--quiet"],
+            [*dvc, "init", "--quiet"],
+            [*dvc, "add", "--quiet", "extra"],
+            [*dvc, "repro", "--quiet"],
+            [*git, "add", "--all"],
+            [*git, "commit", "--quiet", "--message", "built"],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+        return root
+
+    return make
+
+
+def test_verify_writes_what_check_confirms(repository, tmp_path):
+    root, (private, public) = repository(), keys(tmp_path)
+    path = tmp_path / "provenance.json"
+    arguments = ["verify", "--provenance", str(path), "--key", str(private), "--builder", BUILDER]
+    assert cli.main([*arguments, "--stages", "package"]) == 0
+    document = json.loads(base64.b64decode(json.loads(path.read_text())["payload"]))
+    definition = document["predicate"]["buildDefinition"]
+    assert [entry["name"] for entry in document["subject"]] == ["folder/a"]
+    assert definition["externalParameters"]["stages"] == ["package"]
+    materials = {entry["name"]: entry["digest"] for entry in definition["resolvedDependencies"]}
+    assert list(materials) == ["source", "dvc.yaml", "params.yaml", "dvc.lock", "extra", "model"]
+    for name in ("dvc.lock", "dvc.yaml", "extra", "model"):
+        assert materials[name]["sha256"] == hashlib.sha256((root / name).read_bytes()).hexdigest()
+    assert check(path, public, root, builder=BUILDER, commit=materials["source"]["gitCommit"]).ok
+
+
+def test_verify_signs_nothing_that_it_could_not_verify(repository, tmp_path, capsys):
+    repository(more="date +%N >> folder/a")
+    private, _ = keys(tmp_path)
+    path = tmp_path / "provenance.json"
+    assert cli.main(["verify", "--exact", "--provenance", str(path), "--key", str(private)]) == 1
+    assert not path.exists()
+    assert f"{path} was not written, since the commit is not verified" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--key", "{private}"], "go together"),
+        (["--provenance", "a.json"], "go together"),
+        (["--builder", BUILDER], "go together"),
+        (["--quick", "--provenance", "a.json", "--key", "{private}"], "--quick builds nothing"),
+        (["--provenance", "none/a.json", "--key", "{private}"], "does not exist"),
+        (["--provenance", "a.json", "--key", "none"], "must be a private key"),
+    ],
+)
+def test_what_cannot_be_signed_is_refused_before_anything_is_built(
+    tmp_path, monkeypatch, capsys, options, message
+):
+    private, _ = keys(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["verify", *(option.format(private=private) for option in options)]) == 2
+    assert message in capsys.readouterr().err

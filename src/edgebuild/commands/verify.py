@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgebuild.commands.command import Command
 from edgebuild.errors import UsageError
@@ -57,20 +56,25 @@ def run(options: argparse.Namespace) -> int:
     from edgebuild import console
     from edgebuild.build.verify.clone import git
 
-    root = Path.cwd()
+    root, signer = Path.cwd(), _signer(options)
     if options.revision == "HEAD" and (changed := git(root, "status", "--porcelain", "--", ".")):
         console.warn(
             f"{len(changed.splitlines())} uncommitted change(s) here are not verified, only the commit is"
         )
-    return _quick(root, options) if options.quick else _whole(root, options)
+    return _quick(root, options) if options.quick else _whole(root, options, signer)
 
 
-def _whole(root: Path, options: argparse.Namespace) -> int:
+def _whole(root: Path, options: argparse.Namespace, signer: Any) -> int:
     from edgebuild import console
     from edgebuild.build.verify.report import show
     from edgebuild.build.verify.verify import verify
 
-    state = _statement(root, options)
+    statements: list[dict[str, Any]] = []
+
+    def witness(build: Verified, report: Report) -> None:
+        if signer is not None and report.ok:
+            statements.append(_statement(root, options, build, report))
+
     progress = console.Progress("verify")
     try:
         report = verify(
@@ -81,7 +85,7 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
             options.stages,
             options.exact,
             options.keep,
-            state,
+            witness,
         )
     finally:
         progress.close()
@@ -89,41 +93,59 @@ def _whole(root: Path, options: argparse.Namespace) -> int:
         print(json.dumps(report.document(), indent=2))
     else:
         show(report)
+    if signer is not None:
+        _sign(options.provenance, statements, signer)
     return 0 if report.ok else 1
 
 
-def _statement(root: Path, options: argparse.Namespace) -> Callable[[Verified, Report], None]:
-    """What writes the statement of a build that was verified; the key is read now, before the build."""
-    if (options.provenance is None) != (options.key is None):
-        raise UsageError("--provenance FILE and --key PRIVATE go together: a statement is signed")
-    if options.provenance is None:
-        return lambda build, report: None
+def _signer(options: argparse.Namespace) -> Any:
+    """What signs the statement, None if none is wanted; what cannot work is found before the build and not after.
+
+    Raises:
+        UsageError: the options do not go together, or the key cannot be used.
+    """
+    if options.provenance is None and options.key is None and not options.builder:
+        return None
+    if options.provenance is None or options.key is None:
+        raise UsageError("--provenance FILE and --key PRIVATE go together, and --builder URI only with both")
+    if options.quick:
+        raise UsageError("--quick builds nothing, so there is nothing that --provenance could state")
+    if not options.provenance.absolute().parent.is_dir():
+        raise UsageError(f"the folder of --provenance {options.provenance} does not exist; make it first")
     from edgebuild.build.provenance.envelope import private_key
+
+    return private_key(options.key)
+
+
+def _statement(root: Path, options: argparse.Namespace, build: Verified, report: Report) -> dict[str, Any]:
     from edgebuild.build.provenance.gather import gather
     from edgebuild.build.provenance.statement import statement
-    from edgebuild.build.provenance.write import UNNAMED, write
+    from edgebuild.build.provenance.write import UNNAMED
 
-    signer = private_key(options.key)
-    target = options.provenance.absolute()
+    evidence = gather(
+        root,
+        build.clone,
+        options.revision,
+        options.stages,
+        build.stages,
+        build.chosen,
+        build.environments,
+        report,
+        build.started,
+        datetime.now(UTC),
+    )
+    return statement(evidence, options.builder or UNNAMED)
 
-    def state(build: Verified, report: Report) -> None:
-        if not report.ok:
-            return
-        evidence = gather(
-            root,
-            build.clone,
-            options.revision,
-            options.stages,
-            build.stages,
-            build.chosen,
-            build.environments,
-            report,
-            build.started,
-            datetime.now(UTC),
-        )
-        write(target, statement(evidence, options.builder or UNNAMED), signer)
 
-    return state
+def _sign(path: Path, statements: list[dict[str, Any]], signer: Any) -> None:
+    """Write the statement, of which there is none when the commit is not verified."""
+    from edgebuild import console
+    from edgebuild.build.provenance.write import write
+
+    if not statements:
+        console.warn(f"{path} was not written, since the commit is not verified")
+        return
+    console.warn(f"{path} is signed; it speaks of {write(path, statements[0], signer)} files")
 
 
 def _quick(root: Path, options: argparse.Namespace) -> int:
