@@ -154,6 +154,14 @@ def test_a_disk_without_room_is_told_as_one_and_not_as_a_fault_of_the_stage(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_library_may_list_the_folders_that_python_searches_and_finds_only_what_is_declared(
+    root: Path, run: Run
+) -> None:
+    run("import sys; assert os.listdir([path for path in sys.path if path.endswith('/src')][0]) == ['own']")
+    (root / "dvc.yaml").write_text(DVC_YAML.replace(", src/own/declared.py", ""))
+    run("import sys; assert os.listdir([path for path in sys.path if path.endswith('/src')][0]) == []")
+
+
 def test_a_missing_file_that_is_nowhere_is_the_stages_own_error(root: Path, run: Run) -> None:
     assert "FileNotFoundError" in refusal(root, run, "open('nowhere.txt')", StageError)
 
