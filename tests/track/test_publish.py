@@ -62,9 +62,10 @@ def test_a_build_has_every_variant_and_links_to_the_runs_of_its_stages(
     assert run.data.metrics["pruned-litert-int8/accuracy_ci95_low"] == pytest.approx(0.87)
     assert "pruned-onnx-int8/latency_p50_us" not in run.data.metrics
     made = {stage.data.tags["edgebuild.stage"]: stage.info.run_id for stage in runs(root, "stages")}
-    assert run.data.tags["stage.export/onnx-int8"] == made["export@onnx-int8"]
-    assert {tag for tag in run.data.tags if tag.startswith("stage.")} == {
-        f"stage.{name.replace('@', '/')}" for name in stages
+    prefix = "mlflow.edgebuild.stage."
+    assert run.data.tags[f"{prefix}export/onnx-int8"] == made["export@onnx-int8"]
+    assert {tag for tag in run.data.tags if tag.startswith(prefix)} == {
+        f"{prefix}{name.replace('@', '/')}" for name in stages
     }
     artifacts = {item.path for item in client(root).list_artifacts(run.info.run_id)}
     assert artifacts == {"dvc.lock", "dvc.yaml", "params.yaml", "metrics", "plots"}

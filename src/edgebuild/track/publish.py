@@ -86,7 +86,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
             }
             executed = sum(first for _, first in runs.values())
             cached = len(runs) - executed
-            run_id = _write(client, root, builds, project, state, runs)
+            run_id = _write(client, root, (builds, stages), project, state, runs)
         return Build(
             key=state.key,
             run_id=run_id,
@@ -131,13 +131,14 @@ def _seen_again(client: Any, run: Any, commit: str) -> None:
 def _write(
     client: Any,
     root: Path,
-    experiment: str,
+    experiments: tuple[str, str],
     project: str,
     state: BuildState,
     runs: Mapping[str, tuple[str, bool]],
 ) -> str:
     from mlflow.entities import LoggedModelOutput
 
+    experiment, stages = experiments
     executed = sum(first for _, first in runs.values())
     counts = (executed, len(runs) - executed)
     earlier = previous.builds(client, experiment)
@@ -167,6 +168,10 @@ def _write(
         (earlier[0].info.run_name, store.page(experiment, earlier[0].info.run_id)) if earlier else None,
         earlier[0].data.metrics if earlier else {},
         counts,
+        {
+            **{name: store.page(stages, run) for name, (run, _) in runs.items()},
+            **{model.name: store.model_page(experiment, model.model_id) for model in models},
+        },
     )
     client.set_tag(run_id, "mlflow.note.content", store.tag_text(note))
     _upload(client, root, run_id, state, cut)
@@ -194,7 +199,7 @@ def _tags(
         "mlflow.source.type": "PROJECT",
         "mlflow.source.name": project,
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),
-        **{store.safe_key(f"stage.{name}"): run_id for name, (run_id, _) in runs.items()},
+        **{store.stage_tag(name): run_id for name, (run_id, _) in runs.items()},
     }
 
 
@@ -203,11 +208,12 @@ def _metrics(state: BuildState, best: Mapping[str, str]) -> list[Any]:
     from mlflow.entities import Metric
 
     now = _now_ms()
-    values = {
+    variants = {
         variant["id"]: variant_metrics(variant, state.latency.get(variant["id"], {}))
         for variant in state.variants
     }
-    values |= {word: values[identity] for word, identity in best.items()}
+    # The best come first: the UI lists metrics in this order, and draws the first one when builds are compared.
+    values = {word: variants[identity] for word, identity in best.items()} | variants
     return [
         Metric(store.safe_key(f"{name}/{key}"), value, now, 0)
         for name, numbers in values.items()
