@@ -168,7 +168,10 @@ def _quick(root: Path, options: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2))
         return 1 if found else 0
     for change in found:
-        print(f"{change.stage} would rerun: {'; '.join(change.reasons)}")
+        if change.reasons:
+            print(f"{change.stage} would rerun: {'; '.join(change.reasons)}")
+    if after := [change.stage for change in found if change.after]:
+        print(f"and what is made from theirs: {', '.join(after)}")
     print(
         f"{len(found)} of {len(stages)} stages would rerun; run dvc repro and commit dvc.lock and metrics"
         if found

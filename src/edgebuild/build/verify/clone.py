@@ -19,7 +19,7 @@ from types import FrameType
 from edgebuild.errors import UsageError
 from edgebuild.track.outbox import state_folder
 
-__all__ = ["Clone", "clean_clone", "git"]
+__all__ = ["Clone", "clean_clone", "git", "without_delivery"]
 
 #: Of the caller's variables these would tie the clone to the caller's repository, stores and settings.
 #: git sets its own in hooks.
@@ -109,7 +109,7 @@ def clean_clone(root: Path, revision: str, environ: Mapping[str, str], keep: boo
                         f"commit {commit[:10]} has no {prefix}{name}; build with dvc repro and commit {name}"
                     )
             _without_shared_cache(clone)
-            with _without_delivery(clone.root):
+            with without_delivery(clone.root):
                 yield clone
     finally:
         if not keep:
@@ -174,7 +174,7 @@ def _without_shared_cache(clone: Clone) -> None:
 
 
 @contextmanager
-def _without_delivery(root: Path) -> Iterator[None]:
+def without_delivery(root: Path) -> Iterator[None]:
     """Hold the lock of the delivery process, so that none starts and outlives the clone."""
     state = state_folder(root)
     state.mkdir(parents=True, exist_ok=True)

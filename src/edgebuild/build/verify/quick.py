@@ -29,10 +29,11 @@ ABSENT = ("deleted", "not in cache")
 
 @dataclass(frozen=True)
 class Change:
-    """``stage`` would rerun, or was not recorded as it is, for these reasons."""
+    """``stage`` would rerun, or was not recorded as it is, for these reasons of its own or ``after`` another stage."""
 
     stage: str
     reasons: tuple[str, ...]
+    after: str = ""
 
 
 def changes(clone: Clone, stages: Mapping[str, Declaration], lock: Mapping[str, Entry]) -> list[Change]:
@@ -49,10 +50,16 @@ def changes(clone: Clone, stages: Mapping[str, Declaration], lock: Mapping[str, 
             reasons[name] = ["dvc.lock does not have it"]
         elif found := [*_changed(status.get(name, ()), made), *_files(clone, stage, lock[name])]:
             reasons[name] = found
-    for changed in list(reasons):
+    after: dict[str, str] = {}
+    for changed in reasons:
         for name in descendants(stages, changed):
-            reasons.setdefault(name, [f"{changed} comes before it"])
-    return [Change(name, tuple(reasons[name])) for name in stages if name in reasons]
+            if name not in reasons:
+                after.setdefault(name, changed)
+    return [
+        Change(name, tuple(reasons.get(name, ())), after.get(name, ""))
+        for name in stages
+        if name in reasons or name in after
+    ]
 
 
 def _status(clone: Clone) -> Mapping[str, Any]:

@@ -75,7 +75,8 @@ def verify(
         build = _rebuild(root, clone, asked, progress)
         reasons = _reasons(build)
         tolerant = set() if exact else _made_from(build, reasons)
-        outputs = compare(build.stages, build.chosen, build.lock, build.rebuilt.lock)
+        shown = [name for name in build.stages if name in build.chosen]  # in the order of dvc.yaml
+        outputs = compare(build.stages, shown, build.lock, build.rebuilt.lock)
         first = roots(build.stages, outputs)
         outputs = [_locate(build, output, first, output.stage in tolerant) for output in outputs]
         outputs = [_vouch(build, output, outputs) for output in outputs]
