@@ -102,8 +102,14 @@ def _within(path: str, difference: Difference, tolerances: Tolerances) -> str:
         name, limit = ("logits", tolerances.logits) if kind == ".npy" else ("weights", tolerances.weights)
         far = max((one.relative for one in difference.tensors.values() if one.relative <= limit), default=0.0)
         return f"{name} at most {far:.2g} apart, {limit:g} is allowed"
-    if difference.numbers:
-        return f"{len(difference.numbers)} numbers differ, each within its tolerance"
+    if kind == ".png":
+        return "drawn from metrics, which are compared themselves"
+    if count := len(difference.numbers):
+        return (
+            "1 number differs, within its tolerance"
+            if count == 1
+            else f"{count} numbers differ, each within its tolerance"
+        )
     return "the same but for what follows from other files"
 
 
@@ -128,7 +134,7 @@ def _beyond(
         yield from _metrics(difference, _images(committed), tolerances)
     elif kind == ".csv":
         yield from _metrics(by_text(path, committed, rebuilt, difference), None, tolerances)
-    elif kind == ".png":  # drawn from metrics, which are compared themselves: the same picture in size
+    elif kind == ".png":  # drawn from metrics: only the size of the picture counts
         yield from (*difference.numbers, *difference.others)
     elif committed.is_dir() and rebuilt.is_dir():
         yield from _folder(path, committed, rebuilt, tolerances)
