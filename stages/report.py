@@ -1,4 +1,4 @@
-"""Put every variant side by side: the summary, the latencies, the plots."""
+"""Put every variant side by side: the summary, the latencies, the plots, and the page for people."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.pareto import points
 from edgebuild.measure.size import file_facts
 from edgebuild.measure.summary import latency_table, summary
+from edgebuild.report import evidence, page
+from edgebuild.report.evidence import Evidence
 from edgebuild.variant import Variant
 
 if TYPE_CHECKING:
@@ -27,17 +29,16 @@ RUNTIMES = ("ai-edge-litert", "onnxruntime", "coremltools", "tensorflow", "keras
 
 
 def main(stage: Stage) -> None:
-    """models, predictions, latencies, test → metrics/summary.json, metrics/latency.json, plots."""
+    """models, predictions, latencies, test → metrics/summary.json, metrics/latency.json, plots, report.html."""
     trained = [Variant(model, "keras", "fp32") for model in TRAINED]
     variants = [*trained, *map(Variant.parse, stage.params.variants)]
     test = Split.read(stage.dep("data/test.npz"))
     models, measured, judged = (stage.dep(n) for n in ("models", "metrics/latency", "metrics/parity"))
-    logits = {
-        variant.id: np.load(stage.dep("metrics/predictions") / f"{variant.id}.npy", allow_pickle=False)
-        for variant in variants
-    }
+    answers = stage.dep("metrics/predictions")
+    logits = {v.id: np.load(answers / f"{v.id}.npy", allow_pickle=False) for v in variants}
     graphs = {f"{variant.model}-{variant.precision}" for variant in variants}
     counts = {name: count(file.read(models / "graphs" / f"{name}.safetensors")) for name in graphs}
+    sensitivity = layers.read(stage.dep("metrics/sensitivity.csv"))
     results = summary(
         variants,
         dataset=read_json(stage.dep("metrics/data.json")),
@@ -52,9 +53,7 @@ def main(stage: Stage) -> None:
     speeds = latency_table(
         variants,
         host=host(RUNTIMES),
-        measurements={
-            variant.id: Measurement.parse(read_json(measured / f"{variant.id}.json")) for variant in variants
-        },
+        measurements={v.id: Measurement.parse(read_json(measured / f"{v.id}.json")) for v in variants},
     )
     write_json(stage.out("metrics/summary.json"), results)
     write_json(stage.out("metrics/latency.json"), speeds)
@@ -63,7 +62,7 @@ def main(stage: Stage) -> None:
     plots.training_curves(stage.out("plots/training.png"), curves)
     sizes, times = points(results), points(results, speeds)
     plots.sizes(stage.out("plots/sizes.png"), sizes)
-    plots.sensitivity(stage.out("plots/sensitivity.png"), layers.read(stage.dep("metrics/sensitivity.csv")))
+    plots.sensitivity(stage.out("plots/sensitivity.png"), sensitivity)
     plots.trade_off(
         stage.out("plots/accuracy-size.png"), sizes, cost="size, KiB", title="Accuracy against size"
     )
@@ -74,4 +73,7 @@ def main(stage: Stage) -> None:
         counted = confusion(logits[f"{model}-keras-fp32"], test.labels)
         path = stage.out(f"plots/confusion-{model}.png")
         plots.confusion_matrix(path, counted, test.classes, title=f"{model}, test split")
+    pruned = evidence.graphs(models / "graphs")
+    facts = Evidence(results, speeds, test, logits, pruned, sensitivity, stage.params.cost)
+    stage.out("plots/report.html").write_text(page.page(facts), encoding="utf-8")
     stage.say(f"{len(variants)} variants compared on {len(test):,} test images")

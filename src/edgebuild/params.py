@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from edgebuild.assumptions import Cost
 from edgebuild.errors import ParamsError
 from edgebuild.strict import Range, build, read_yaml
 from edgebuild.variant import ENDINGS, Variant
 
-__all__ = ["Params", "VariantParams", "read"]
+__all__ = ["Cost", "Params", "VariantParams", "read"]
 
 Fraction = Annotated[float, Range(0.0, 1.0)]
 Count = Annotated[int, Range(1, 1_000_000_000)]
@@ -25,6 +26,9 @@ Seed = Annotated[int, Range(0, 2**31 - 1)]
 Rate = Annotated[float, Range(0.0, 10.0, open_low=True)]
 Temperature = Annotated[float, Range(0.0, 1000.0, open_low=True)]
 Precision = Literal["fp32", "fp16", "w8", "w4", "int8"]
+
+#: Variants that need no line in ``variants``: what the trainings write.
+TRAINED = tuple(f"{model}-keras-fp32" for model in ("teacher", "student", "pruned"))
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,7 @@ class Params:
     export: Export
     variants: Mapping[str, VariantParams]
     benchmark: Benchmark
+    cost: Cost
 
 
 def read(path: Path) -> Params:
@@ -218,6 +223,7 @@ def read(path: Path) -> Params:
     if params is not None:
         problems += _check_variants(params.variants)
         problems += _check_prune(params.prune)
+        problems += params.cost.problems([*params.variants, *TRAINED])
         if not params.project.strip():
             problems.append("project: '' cannot name an experiment; write a name")
     if params is None or problems:

@@ -22,7 +22,7 @@ PRUNED = [name for name in VARIANTS if name.startswith("pruned")]
 INT8 = [name for name in VARIANTS if name.endswith("int8")]
 LITERT = [name for name in VARIANTS if "litert" in name]
 #: What no machine repeats: times, and what is drawn from them.
-TIMED = ("metrics/latency", "plots/accuracy-latency.png")
+TIMED = ("metrics/latency", "plots/accuracy-latency.png", "plots/report.html")
 
 
 def both(names: list[str]) -> set[str]:
@@ -156,6 +156,7 @@ DIRECT = {
     "benchmark.onnx": {"benchmark@pruned-onnx-int8"},
     "benchmark.coreml": {"benchmark@pruned-coreml-int8"},
     "variants": {"report"},
+    "cost": {"report"},
 }
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from edgebuild.commands.command import Command
+from edgebuild.errors import UsageError
 
 __all__ = ["COMMAND"]
 
@@ -16,10 +17,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print metrics/summary.json and latency.json as one document"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the whole report as one page that needs no network"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table of variants from metrics/summary.json and metrics/latency.json."""
+    """Print the table of variants from metrics/summary.json and metrics/latency.json, or write the page."""
+    if options.html is not None:
+        return _write(options.html)
     from edgebuild.json_file import read_json
     from edgebuild.measure import table
 
@@ -34,4 +40,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMAND = Command("report", "print the table of variants", run, _arguments)
+def _write(target: Path) -> int:
+    """The page of the build in this folder, with the costs that params.yaml states now."""
+    from edgebuild import params
+    from edgebuild.report import evidence, page
+
+    cost = params.read(Path("params.yaml")).cost
+    text = page.page(evidence.read(Path(), cost))
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from None
+    print(f"{target}: {len(text.encode()) / 1024:,.0f} KiB, opens in any browser")
+    return 0
+
+
+COMMAND = Command(
+    "report", "print the table of variants, or write the whole report as a page", run, _arguments
+)
