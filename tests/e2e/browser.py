@@ -44,6 +44,9 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
+_ASSISTANT_CLOSED = """
+    localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')
+    localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false')"""
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,46 @@ class Browser:
             missing = [wanted for wanted in texts if wanted not in text]
             raise AssertionError(f"{self.driver.current_url} never showed {missing}, but:\n{text}") from None
 
-    def find(self, xpath: str) -> Any:
-        """The first visible element that ``xpath`` names, waited for."""
+    def found(self, xpath: str, then: str = "return true") -> Any:
+        """What the script ``then`` gives for the first visible ``element`` of ``xpath``, once it is not false.
 
-        def visible(driver: Any) -> Any:
-            return next(
-                (found for found in driver.find_elements("xpath", xpath) if found.is_displayed()), None
-            )
+        Found and used in one script: the UI replaces its elements at any moment. Raises AssertionError if
+        there never is one.
+        """
+        script = f"""
+            const all = document.evaluate(arguments[0], document, null, XPathResult.ORDERED_NODE_SNAPSHOT_TYPE)
+            for (let i = 0; i < all.snapshotLength; i++) {{
+                const element = all.snapshotItem(i)
+                if (element.getClientRects().length) {{ {then} }}
+            }}"""
+        waiting = WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.2)
+        try:
+            return waiting.until(lambda driver: driver.execute_script(script, xpath))
+        except TimeoutException:
+            raise AssertionError(f"{self.driver.current_url} has no {xpath}") from None
 
-        return WebDriverWait(self.driver, LIMIT_S, poll_frequency=0.2).until(visible, f"no {xpath}")
+    def in_sight(self, xpath: str) -> bool:
+        """Whether that element lies within the window, without scrolling."""
+        rect = "const r = element.getBoundingClientRect()"
+        return bool(self.found(xpath, f"{rect}; return [r.top >= 0 && r.bottom <= innerHeight]")[0])
 
     def click(self, xpath: str) -> None:
         """Click on that element; by script, because tables cover their cells with overlays."""
-        self.driver.execute_script("arguments[0].click()", self.find(xpath))
+        self.found(xpath, "element.click(); return true")
+
+    def follow(self, xpath: str) -> None:
+        """Click on that link, in this tab even if it would open another."""
+        self.found(xpath, "element.target = '_self'; element.click(); return true")
+
+    def rows(self) -> list[list[str]]:
+        """The cells of MLflow's table of runs, beside run names and dates; those in sight, from left to right."""
+        script = """
+            const cells = row => [...row.querySelectorAll('.ag-cell')]
+                .sort((a, b) => a.offsetLeft - b.offsetLeft).map(cell => cell.innerText)
+            return [...document.querySelectorAll('.ag-center-cols-container .ag-row')]
+                .sort((a, b) => a.offsetTop - b.offsetTop).map(cells)"""
+        found: list[list[str]] = self.driver.execute_script(script)
+        return found
 
 
 @contextmanager
@@ -106,6 +136,8 @@ def open_browser(url: str, profile: Path, *, width: int = 1440, height: int = 90
         # The size of the page itself: the window's includes a frame even when headless.
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        # MLflow's assistant opens by itself over a quarter of the page; a user closes it once.
+        opened.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _ASSISTANT_CLOSED})
         yield Browser(opened, url)
     finally:
         opened.quit()
