@@ -6,13 +6,12 @@ Every page is opened at 1440 × 900, and what is asserted is what is drawn there
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from edgebuild.track import store
 from tests.e2e.browser import Browser, open_browser, serve
-from tests.e2e.recorded import LOADABLE, PROJECT, Published, publish
+from tests.e2e.recorded import LOADABLE, Published, publish
 
 pytestmark = pytest.mark.browser
 
