@@ -112,7 +112,7 @@ def wait_until_nothing_runs(root: Path) -> None:
 
 
 def unburied(root: Path) -> bool:
-    """Whether DVC would take a dead process, which init has not noticed yet, for a living one: that is init's matter."""
+    """Whether DVC would take a dead process that init has not noticed yet for a living one: that is init's matter."""
     lock = root / ".dvc/tmp/rwlock"
     pids = re.findall(r'"pid": (\d+)', lock.read_text()) if lock.exists() else []
     return any(Path("/proc", pid).exists() for pid in pids)
