@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
 
 from edgebuild.build.verify.locate import Difference, differences
@@ -54,6 +55,20 @@ def test_losses_may_differ_by_a_factor_and_below_rounding_by_any(sides: tuple[Pa
     assert documents(sides, loss=(0.1, 0.4), max_abs_error=(0.0, 9e-5)).acceptable
     assert not documents(sides, loss=(0.1, 0.6)).acceptable
     assert not documents(sides, loss=(0.1, float("nan"))).acceptable
+
+
+def test_an_integer_files_steps_are_counted(sides: tuple[Path, Path]) -> None:
+    assert documents(sides, steps=(0, 2), oracle_steps=(0, 1)).acceptable
+    assert documents(sides, steps=(0, 9)).text == "beyond the tolerances: steps: 0 → 9, 8 are allowed"
+
+
+def test_a_picture_is_drawn_from_what_is_compared_itself(sides: tuple[Path, Path]) -> None:
+    for path, size, grey in zip(sides, (8, 8), (1, 2), strict=True):
+        Image.new("L", (size, size), grey).save(path, "png")
+    verdict = judged("plot.png", sides)
+    assert verdict == Verdict(True, "drawn from metrics, which are compared themselves")
+    Image.new("L", (8, 9)).save(sides[1], "png")
+    assert not judged("plot.png", sides).acceptable
 
 
 def test_what_follows_from_other_numbers_is_not_judged_twice(sides: tuple[Path, Path]) -> None:
