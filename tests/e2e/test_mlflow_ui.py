@@ -57,6 +57,12 @@ def test_the_table_in_a_builds_description_leads_to_the_model(browser: Browser, 
     browser.shows(LOADABLE, published.model, "Source run")
 
 
+def test_a_builds_description_leads_to_the_table_of_all(browser: Browser, published: Published) -> None:
+    browser.open(store.page(published.experiment, published.later), "Since first build")
+    browser.follow("//a[.='all builds']")
+    browser.shows("2 matching runs", "smallest/size_bytes", "fastest/latency_p50_us")
+
+
 def test_a_builds_plots_are_drawn(browser: Browser, published: Published) -> None:
     page = f"#/experiments/{published.experiment}/runs/{published.later}/artifacts/plots/accuracy-size.png"
     browser.open(page, "accuracy-size.png")
@@ -85,10 +91,6 @@ def test_a_variant_is_a_model_with_its_figures_its_data_and_the_stage_that_made_
     browser: Browser, published: Published
 ) -> None:
     page = store.model_page(published.experiment, published.model)
-    text = browser.open(page, LOADABLE, "Parameters")
-    assert "digits" in text
-    assert f"export_{LOADABLE}" in text
-    assert "0.9925" in text
-    assert "6809" in text
+    browser.open(page, LOADABLE, "Parameters", "digits", f"export_{LOADABLE}", "0.9925", "6809")
     browser.click("//a[.='Artifacts']")
     browser.shows("MLmodel", "requirements.txt")

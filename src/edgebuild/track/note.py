@@ -30,9 +30,9 @@ def build_note(
     The UI folds it after three lines, so these have the answers. ``previous`` is name and address of the
     build compared with, ``changed`` what differs from it and ``before`` its metrics
     (``<variant>/accuracy``); ``counts`` are the stages executed and those that came from a cache; ``pages`` the
-    addresses of variants and stages, by name.
+    addresses of variants and stages, by name, and of the table of "all builds".
     """
-    head = [*_answers(state, best, changed, previous), ""]
+    head = [*_answers(state, best, changed, previous, pages["all builds"]), ""]
     lines = changed.lines() if changed is not None else []
     if len(lines) > 1:
         head += ["### Changed", "", *(f"- `{line}`" for line in lines[:_CHANGES])]
@@ -55,18 +55,18 @@ def build_note(
         rows.append(row)
     left = len(state.variants) - len(rows)
     tail = ["", f"{left} more variants are in metrics/summary.json." if left else "", foot]
-    explained = "The columns points and % compare with that build." if before else ""
+    explained = "The columns points and % compare with the build before." if before else ""
     return "\n".join([*head, *title, *rows, *tail, explained])
 
 
 def _answers(
-    state: BuildState, best: Highlights, changed: Changes | None, previous: tuple[str, str] | None
+    state: BuildState, best: Highlights, changed: Changes | None, previous: tuple[str, str] | None, table: str
 ) -> list[str]:
     """What changed, which variant is the smallest and which the fastest: a line each, ended by two spaces."""
     lines = []
     if previous is not None and changed is not None:
         name, address = previous
-        lines.append(f"Since [{name}]({address}): **{changed.sentence()}**")
+        lines.append(f"Since [{name}]({address}): **{changed.sentence()}** ([all builds]({table}))")
     for word, identity in best.named().items():
         variant = next(entry for entry in state.variants if entry["id"] == identity)
         p50 = (state.latency.get(identity, {}).get("latency_us") or {}).get("p50")

@@ -46,6 +46,7 @@ class Build:
         cached: its other stages.
         variants: number of variants.
         link: the run's page.
+        table: the page of all builds.
         reason: why nothing was published, and the way out.
     """
 
@@ -56,6 +57,7 @@ class Build:
     cached: int = 0
     variants: int = 0
     link: str | None = None
+    table: str | None = None
     reason: str | None = None
 
 
@@ -95,6 +97,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
             cached=cached,
             variants=len(state.variants),
             link=store.link(tracking_uri, builds, run_id),
+            table=store.link(tracking_uri, builds),
         )
 
 
@@ -169,6 +172,7 @@ def _write(
         earlier[0].data.metrics if earlier else {},
         counts,
         {
+            "all builds": store.page(experiment),
             **{name: store.page(stages, run) for name, (run, _) in runs.items()},
             **{model.name: store.model_page(experiment, model.model_id) for model in models},
         },

@@ -40,7 +40,7 @@ class Report:
         lines.append(f"tracking: build {(self.build.key or '')[:8]} {what}: {counts}")
         if self.tracking_uri.startswith("sqlite:"):
             lines.append(f"tracking: see it with `mlflow ui --backend-store-uri {self.tracking_uri}` at")
-        lines.append(f"  {self.build.link}")
+        lines += [f"  {self.build.link}", f"  all builds: {self.build.table}"]
         return lines
 
 
