@@ -6,12 +6,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgebuild.commands import deps, provenance, report, run, track, verify
+from edgebuild.commands import deps, promote, provenance, report, run, track, verify
 from edgebuild.errors import EdgebuildError
 
 __all__ = ["main"]
 
-COMMANDS = (run.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND, verify.COMMAND, provenance.COMMAND)
+COMMANDS = (
+    run.COMMAND,
+    report.COMMAND,
+    track.COMMAND,
+    promote.COMMAND,
+    deps.COMMAND,
+    verify.COMMAND,
+    provenance.COMMAND,
+)
 DESCRIPTION = """\
 From a trained network to verified on-device models, as a DVC build.
 
@@ -19,6 +27,7 @@ From a trained network to verified on-device models, as a DVC build.
   edgebuild run STAGE         execute one stage (this is what dvc.yaml calls)
   edgebuild report            print the table of variants again
   edgebuild track             take what is not yet in MLflow there
+  edgebuild promote VARIANT   register a variant of this build in MLflow, under an alias
   edgebuild deps [--fix]      do the stages declare the code that they import? Or make them
   edgebuild verify [REV]      rebuild a commit in a clean clone: does it give what dvc.lock says?
   edgebuild provenance check  does a signed statement about a build hold for the files here?

@@ -29,7 +29,7 @@ from edgebuild.track.lock import Entry
 from edgebuild.track.note import build_note
 from edgebuild.track.revision import revision
 from edgebuild.track.state import BuildState, read_state
-from edgebuild.track.variants import dataset_input, logged_model, variant_metrics
+from edgebuild.track.variants import dataset_input, logged_model, supply, variant_metrics
 
 __all__ = ["Build", "publish_build"]
 
@@ -77,6 +77,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
         done = next((run for run in found if run.info.status == "FINISHED"), None)
         if done is not None:
             _seen_again(client, done, revision(root))
+            supply(client, root, builds, state)
             run_id = done.info.run_id
             executed, cached = (int(done.data.tags[f"edgebuild.{name}"]) for name in ("executed", "cached"))
         else:

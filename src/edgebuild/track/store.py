@@ -211,6 +211,7 @@ def _relocate(root: Path) -> None:
     columns = (
         ("runs", "artifact_uri"),
         ("logged_models", "artifact_location"),
+        ("model_versions", "storage_location"),
         ("experiments", "artifact_location"),
     )
     with closing(sqlite3.connect(database, timeout=5)) as connection, connection:
