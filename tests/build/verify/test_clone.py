@@ -101,8 +101,19 @@ def test_a_build_that_is_no_longer_wanted_ends_with_its_children(
         assert not process.exists() or process.read_text().split()[2] == "Z"
 
 
-def test_sigterm_leaves_nothing_behind(repository: Repository) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(repository: Repository, number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), clean_clone(repository.root, "HEAD", os.environ) as clone:
         folder = clone.folder
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
     assert not folder.exists()
+
+
+def test_under_nohup_a_closed_terminal_is_no_reason_to_end(repository: Repository) -> None:
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with clean_clone(repository.root, "HEAD", os.environ) as clone:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert clone.root.is_dir()
+    finally:
+        signal.signal(signal.SIGHUP, previous)

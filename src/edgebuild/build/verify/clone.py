@@ -82,7 +82,7 @@ def clean_clone(root: Path, revision: str, environ: Mapping[str, str], keep: boo
     Objects are read from the repository and not copied. The clone runs its own
     code where it has edgebuild's, with this interpreter; DVC's cache there is
     empty, MLflow's store is the clone's own. ``keep`` leaves the folder; otherwise
-    it is removed, also after SIGINT and SIGTERM.
+    it is removed, also after SIGINT, SIGTERM and SIGHUP.
 
     Raises:
         UsageError: no git, no such revision, or no dvc.yaml in it.
@@ -97,7 +97,7 @@ def clean_clone(root: Path, revision: str, environ: Mapping[str, str], keep: boo
     prefix = git(root, "rev-parse", "--show-prefix") or ""
     folder = Path(tempfile.mkdtemp(prefix="edgebuild-verify-")).resolve()
     try:
-        with _sigterm_interrupts():
+        with _signals_interrupt():
             place = folder / Path(top).name
             _check_out(root, commit, place)
             clone = Clone(
@@ -184,15 +184,22 @@ def without_delivery(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a closing terminal, do what SIGINT does; not where one is ignored, as under nohup."""
+
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(signum).name)
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = {
+        one: signal.signal(one, interrupt)
+        for one in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(one) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for one, handler in previous.items():
+            signal.signal(one, handler)
 
 
 def _end(build: subprocess.Popen[str]) -> None:
