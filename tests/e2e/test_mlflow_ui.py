@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from edgebuild.track import promote as module
 from edgebuild.track import store
+from edgebuild.track.promote import promote
 from tests.e2e.browser import Browser, open_browser, serve
-from tests.e2e.recorded import LOADABLE, Published, publish
+from tests.e2e.recorded import LOADABLE, PROJECT, Published, publish
 
 pytestmark = pytest.mark.browser
 
@@ -94,3 +96,18 @@ def test_a_variant_is_a_model_with_its_figures_its_data_and_the_stage_that_made_
     browser.open(page, LOADABLE, "Parameters", "digits", f"export_{LOADABLE}", "0.9925", "6809")
     browser.click("//a[.='Artifacts']")
     browser.shows("MLmodel", "requirements.txt")
+
+
+def test_a_forced_promotion_is_seen_in_the_registry(
+    browser: Browser, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        module, "up_to_date", lambda root, environ: []
+    )  # DVC wants git, which this store is not in
+    uri = store.tracking_uri(published.root, {})
+    done = promote(published.root, uri, PROJECT, LOADABLE, {}, force="field test until Friday")
+    assert done.version == "1", done.lines()
+    browser.open("#/models?workflowType=machine_learning", PROJECT, "champion")
+    version = f"#/models/{PROJECT}/versions/1?workflowType=machine_learning"
+    text = browser.open(version, "champion", "edgebuild.lock", LOADABLE)
+    assert "field test until Friday" in text
