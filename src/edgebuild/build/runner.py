@@ -78,7 +78,10 @@ def _execute(
 ) -> None:
     name = declared.name
     folders = _Folders.make(root, name, _kept(root, declared, values))
-    record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
+    where = environment.current(root, environ, drift)
+    record = Record.begin(
+        root, stage=name, params=values, deps=declared.deps, revision=revision(root), facts=where.facts
+    )
     uri = tracking_uri(root, environ)
     if problem := ensure_running(root, build_process(), uri, params.project, environ=environ):
         console.warn(problem)
@@ -126,7 +129,6 @@ def _execute(
         hearing.close()
         shutil.rmtree(folders.staging, ignore_errors=True)
     shutil.rmtree(folders.kept.parent, ignore_errors=True)
-    where = environment.current(root, environ, drift)
     for problem in (environment.write(root, name, digests, where), record.end("FINISHED", None, digests)):
         if problem:
             console.warn(problem)

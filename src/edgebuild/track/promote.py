@@ -19,8 +19,9 @@ from edgebuild.track import store
 from edgebuild.track.checks import Problem, checks
 from edgebuild.track.delivery import one_line
 from edgebuild.track.revision import revision
-from edgebuild.track.standing import committed, drifted, environments, up_to_date
+from edgebuild.track.standing import committed, drifted, up_to_date
 from edgebuild.track.state import BuildState, read_state
+from edgebuild.track.surroundings import facts
 from edgebuild.track.variants import BARE_TAG, KEY_TAG, STORED_TAG, variant_key
 
 __all__ = ["Promotion", "promote"]
@@ -184,14 +185,13 @@ def _tags(
 ) -> dict[str, str]:
     timing = state.latency.get(variant["id"], {}).get("latency_us") or {}
     numbers = {name: variant.get(name) for name in SHOWN} | {"latency_p50_us": timing.get("p50")}
-    where = sorted({f"{seen.python}, {seen.cpu}" for seen in environments(root, state).values()})
     tags = {
         "edgebuild.variant": str(variant["id"]),
         "edgebuild.sha256": str(variant.get("sha256", "")),
         "edgebuild.build": state.key,
         "edgebuild.lock": state.lock_digest,
         "edgebuild.revision": revision(root),
-        "edgebuild.environment": "; ".join(where),
+        **facts(root, state),
         **{name: store.param_text(value) for name, value in numbers.items() if value is not None},
     }
     if against:

@@ -29,6 +29,7 @@ from edgebuild.track.lock import Entry
 from edgebuild.track.note import build_note
 from edgebuild.track.revision import revision
 from edgebuild.track.state import BuildState, read_state
+from edgebuild.track.surroundings import facts
 from edgebuild.track.variants import dataset_input, logged_model, supply, variant_metrics
 
 __all__ = ["Build", "publish_build"]
@@ -149,7 +150,7 @@ def _write(
     best = highlights(state.variants, state.latency, state.reference)
     changed = previous.changes_since(client, earlier[0], state) if earlier else None
     name = f"{changed.short() if changed else 'first build'} · {state.key[:8]}"
-    tags = _tags(project, state, runs, counts, revision(root)) | best.named()
+    tags = _tags(project, state, runs, counts, revision(root)) | facts(root, state) | best.named()
     tags["changed"] = changed.sentence() if changed else "first build"
     if earlier:
         tags["edgebuild.previous"] = earlier[0].info.run_id

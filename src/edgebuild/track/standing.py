@@ -16,8 +16,9 @@ from edgebuild.build.verify.lock import entries
 from edgebuild.build.verify.quick import Change, changes
 from edgebuild.track.checks import Problem
 from edgebuild.track.state import BuildState
+from edgebuild.track.surroundings import environments
 
-__all__ = ["committed", "drifted", "environments", "up_to_date"]
+__all__ = ["committed", "drifted", "up_to_date"]
 
 #: Of the repository's files, those that a build comes from whatever dvc.yaml lists.
 SOURCES = (
@@ -91,20 +92,6 @@ def drifted(root: Path, state: BuildState) -> list[Problem]:
         )
         for package, stages in sorted(drift.items())
     ]
-
-
-def environments(root: Path, state: BuildState) -> dict[str, record.Environment]:
-    """The environment of each stage whose present outputs environment.lock speaks of.
-
-    Raises:
-        UsageError: environment.lock cannot be understood.
-    """
-    made = record.read(root)
-    return {
-        name: made[name].environment
-        for name, entry in state.entries.items()
-        if name in made and made[name].is_of(entry.outs)
-    }
 
 
 def _list(names: Sequence[str]) -> str:

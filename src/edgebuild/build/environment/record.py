@@ -59,6 +59,17 @@ class Environment:
         return _digest(asdict(self))[:8]
 
     @property
+    def facts(self) -> dict[str, str]:
+        """Short texts by name, for people who compare runs; no drift is an empty one."""
+        return {
+            "python": self.python,
+            "system": self.system,
+            "cpu": self.cpu,
+            "environment": self.id,
+            "drift": ", ".join(self.drift),
+        }
+
+    @property
     def python_minor(self) -> str:
         return ".".join(self.python.split(".")[:2])
 
