@@ -145,6 +145,13 @@ def _say(line: str) -> None:
         print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} [{os.getpid()}] {line}", flush=True)
 
 
+def _give_way() -> None:
+    """Take a core that a stage wants for 3.4% of its time, not for the 3 s of importing mlflow."""
+    os.nice(15)
+    with suppress(OSError):  # no autogroups here: then niceness counts between sessions too (sched(7))
+        Path("/proc/self/autogroup").write_text("15")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The delivery process; the tracking URI is in the environment's ``MLFLOW_TRACKING_URI``."""
     import argparse
@@ -155,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--idle-s", type=float, default=IDLE_S)
     options = parser.parse_args(arguments)
     os.chdir(options.root)
-    os.nice(10)
+    _give_way()
     state = state_folder(options.root)
     while True:
         with _lock(state) as free:
