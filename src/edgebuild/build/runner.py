@@ -12,12 +12,10 @@ import importlib.util
 import json
 import shutil
 import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from edgebuild import console
@@ -30,6 +28,7 @@ from edgebuild.build.intact import check_deps
 from edgebuild.build.outputs import publish
 from edgebuild.build.sandbox.execute import Listener, Voice, execute
 from edgebuild.build.sandbox.view import view
+from edgebuild.build.signals import interrupting
 from edgebuild.build.stage import Stage
 from edgebuild.build.supervised import supervised
 from edgebuild.build.writable import check_writable
@@ -110,7 +109,7 @@ def _execute(
         _load(at / file).main(stage)
 
     try:
-        with _interruptible():
+        with interrupting(signal.SIGTERM):
             execute(
                 seen,
                 run,
@@ -221,18 +220,3 @@ def _plain(value: Any) -> object:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make SIGTERM as orderly as Ctrl-C."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(signum).name)
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        sys.stdout.flush()

@@ -45,7 +45,7 @@ def test_a_key_is_named_with_its_path_and_both_values(tmp_path):
     other["variants"][1] |= {"accuracy": 0.88, "sha256": "cc"}
     found = differences(*pair(tmp_path, "summary.json", json.dumps(SUMMARY), json.dumps(other)))
     assert not found.same
-    assert found.where == "variants[1 pruned-onnx-int8].accuracy: 0.87 → 0.88; 1 more places"
+    assert found.where == "variants[1 pruned-onnx-int8].accuracy: 0.87 → 0.88; 1 more place"
     assert found.numbers == {"variants[1 pruned-onnx-int8].accuracy": (0.87, 0.88)}
     assert found.others == ("variants[1 pruned-onnx-int8].sha256",)
 

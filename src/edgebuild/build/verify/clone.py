@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
+from edgebuild.build.signals import interrupting
 from edgebuild.errors import UsageError
 from edgebuild.track.outbox import state_folder
 
@@ -97,7 +97,7 @@ def clean_clone(root: Path, revision: str, environ: Mapping[str, str], keep: boo
     prefix = git(root, "rev-parse", "--show-prefix") or ""
     folder = Path(tempfile.mkdtemp(prefix="edgebuild-verify-")).resolve()
     try:
-        with _signals_interrupt():
+        with interrupting(signal.SIGTERM, signal.SIGHUP):
             place = folder / Path(top).name
             _check_out(root, commit, place)
             clone = Clone(
@@ -181,25 +181,6 @@ def without_delivery(root: Path) -> Iterator[None]:
     with (state / "daemon.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP of a closing terminal, do what SIGINT does; not where one is ignored, as under nohup."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(signum).name)
-
-    previous = {
-        one: signal.signal(one, interrupt)
-        for one in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(one) != signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
 
 
 def _end(build: subprocess.Popen[str]) -> None:

@@ -78,7 +78,7 @@ def _folders(name: str, committed: Path, rebuilt: Path) -> Difference:
     old, new = _files(committed), _files(rebuilt)
     if alone := sorted(set(old) ^ set(new)):
         side = "committed" if alone[0] in old else "rebuilt"
-        more = f"; {len(alone) - 1} more such files" if len(alone) > 1 else ""
+        more = _more(len(alone) - 1, "such file")
         return Difference(False, f"only the {side} version has {alone[0]}{more}", others=tuple(alone))
     different = [file for file in sorted(old) if raw.first(old[file], new[file]) is not None]
     if not different:
@@ -86,7 +86,7 @@ def _folders(name: str, committed: Path, rebuilt: Path) -> Difference:
     if name.endswith(".mlpackage"):
         return _contents(name, committed, rebuilt)
     found = {file: differences(file, old[file], new[file]) for file in different}
-    more = f"; {len(different) - 1} more files" if len(different) > 1 else ""
+    more = _more(len(different) - 1, "file")
     return Difference(
         False,
         f"{different[0]}: {found[different[0]].where}{more}",
@@ -113,7 +113,7 @@ def _contents(name: str, committed: Path, rebuilt: Path) -> Difference:
     places = [*_values(old, new), *_tensors(old, new)]
     if not places:
         return Difference(False, f"same content, other bytes: {packing(name, committed, rebuilt)}")
-    more = f"; {len(places) - 1} more places" if len(places) > 1 else ""
+    more = _more(len(places) - 1, "place")
     return Difference(
         False,
         f"{places[0].text}{more}",
@@ -215,3 +215,7 @@ def _shown(before: object, after: object) -> str:
     start = max(0, first - SHOWN // 2) if max(len(before), len(after)) > SHOWN else 0
     cut = (before[start : start + SHOWN], after[start : start + SHOWN])
     return f"{cut[0]!r} → {cut[1]!r}" + (f" (from character {start})" if start else "")
+
+
+def _more(count: int, what: str) -> str:
+    return f"; {count} more {what}{'s' if count > 1 else ''}" if count else ""
