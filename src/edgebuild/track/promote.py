@@ -17,7 +17,7 @@ from typing import Any
 from edgebuild.errors import UsageError
 from edgebuild.track import store
 from edgebuild.track.checks import Problem, checks
-from edgebuild.track.delivery import one_line
+from edgebuild.track.outcome import one_line
 from edgebuild.track.revision import revision
 from edgebuild.track.standing import committed, drifted, up_to_date
 from edgebuild.track.state import BuildState, read_state

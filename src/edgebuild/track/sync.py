@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.track import store
-from edgebuild.track.delivery import Courier, Delivered, one_line
+from edgebuild.track.delivery import Courier
 from edgebuild.track.mutex import delivery_lock
+from edgebuild.track.outcome import Delivered, one_line
 from edgebuild.track.publish import Build, publish_build
 
 __all__ = ["Report", "track"]
