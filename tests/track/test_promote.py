@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgebuild.build.environment import record
+from edgebuild.cli import main
 from edgebuild.errors import UsageError
 from edgebuild.track import promote as module
 from edgebuild.track import store
@@ -268,3 +270,20 @@ def test_results_that_would_not_be_accepted_now_are_told(
     (problem,) = checks(state(repository))
     assert reason in str(problem)
     assert isinstance(problem, Problem)
+
+
+@pytest.mark.usefixtures("standing")
+def test_the_command_returns_one_when_refused_and_zero_when_promoted_or_forced(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("edgebuild.params.read", lambda path: SimpleNamespace(project="p"))
+    (repository / "stages/export.py").write_text("# another\n")
+    assert main(["promote", VARIANT, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["problems"][0]["final"]) == (None, False)
+    assert main(["promote", VARIANT, "--force", " "]) == 2
+    assert "--force needs a reason" in capsys.readouterr().err
+    assert main(["promote", VARIANT, "--force", "the demo"]) == 0
+    assert "forced (the demo), which is recorded" in capsys.readouterr().out

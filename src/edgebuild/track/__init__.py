@@ -10,6 +10,9 @@
               one run per executed stage        one run per dvc.lock state, one LoggedModel per
               seen live, keyed by record        distinct file; tags name the run of each stage
 
+`edgebuild promote` registers a variant of a published build (promote.py) unless something
+speaks against it: the state of the repository (standing.py) or its results (checks.py).
+
 Why this shape: importing mlflow costs 3 to 5 s, a dead server blocks a call for
 minutes, and on a run-cache hit DVC runs no code at all. So stages append lines to
 a file, one process delivers them, and builds are derived from ``dvc.lock`` by key.
