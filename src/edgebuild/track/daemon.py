@@ -24,8 +24,10 @@ from pathlib import Path
 from edgebuild.track.outbox import state_folder
 from edgebuild.track.process import Process, identify, is_alive
 
-__all__ = ["ensure_running", "main"]
+__all__ = ["NICENESS", "ensure_running", "main"]
 
+#: added to that of the build: stages go first
+NICENESS = 15
 POLL_S = 0.5
 IDLE_S = 600.0
 LONGEST_PAUSE_S = 30.0  # between attempts on a store that does not answer
@@ -147,9 +149,9 @@ def _say(line: str) -> None:
 
 def _give_way() -> None:
     """Take a core that a stage wants for 3.4% of its time, not for the 3 s of importing mlflow."""
-    os.nice(15)
+    os.nice(NICENESS)
     with suppress(OSError):  # no autogroups here: then niceness counts between sessions too (sched(7))
-        Path("/proc/self/autogroup").write_text("15")
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
