@@ -165,7 +165,7 @@ def _published(client: Any, experiment: str, state: BuildState, variant: Mapping
 
 def _servable(model: Any) -> list[Problem]:
     """The store must have the file, and as a model that MLflow loads."""
-    if model.tags.get(STORED_TAG) == "no":
+    if model.tags.get(STORED_TAG) != "yes":
         what = (
             "the store has no file of this variant, because it did not lie here when the build was published"
         )

@@ -50,7 +50,7 @@ def logged_model(
             client.delete_logged_model(half.model_id)
     timing = state.latency.get(variant["id"], {})
     model = ready[0] if ready else _create(client, experiment, variant, timing, key, maker, root, state)
-    if ready and model.tags.get(STORED_TAG) == "no" and _is_here(root, variant, state):
+    if ready and model.tags.get(STORED_TAG) != "yes" and _is_here(root, variant, state):
         _upload(client, root, variant, model)
         client.set_logged_model_tags(model.model_id, {STORED_TAG: "yes"})
     latest = {
