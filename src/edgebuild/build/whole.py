@@ -12,6 +12,7 @@ from edgebuild import console
 from edgebuild.build import failed, intact
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.digest import md5
+from edgebuild.build.environment import record as environment
 from edgebuild.build.exclusive import build_lock, dvc_at_work
 from edgebuild.build.foreground import run
 from edgebuild.build.guard import keep_lock, mend_lock
@@ -42,6 +43,8 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
         if (status := _repro(root, stages, environ)) != 0:
             return status
         keep_lock(root)
+        if problem := environment.refresh(root):
+            console.warn(problem)
     from edgebuild.json_file import read_json
     from edgebuild.measure import table
     from edgebuild.track.store import tracking_uri
