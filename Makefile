@@ -6,21 +6,29 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" --constraint requirements/constraints.txt
+# Tests in a browser need both; empty where one is missing.
+BROWSER := $(shell command -v chromium && command -v chromedriver)
+NO_BROWSER := tests of MLflow's pages are left out: apt-get install -y --no-install-recommends chromium chromium-driver
 
-.PHONY: build test lint format ui lock clean help
+.PHONY: build test lint verify format ui lock clean help
 .DEFAULT_GOAL := build
 
 build: .venv/runtime ## build what changed, print the table of variants (the default)
 	@$(BIN)/edgebuild run
 
-test: .venv/dev ## run every test
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: .venv/dev ## run every test; those in a browser only where chromium and chromedriver are
+	@$(if $(BROWSER),,echo "$(NO_BROWSER)")
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(BROWSER),,-m "not browser")
 
-lint: .venv/dev ## style, types, and whether the stages declare the code that they import
+lint: .venv/dev ## style, types, whether the stages declare the code that they import, and whether dvc.lock is up to date
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/edgebuild deps
+	@$(BIN)/edgebuild verify --quick
+
+verify: .venv/runtime ## build HEAD again in a clean clone and compare every output with dvc.lock
+	@$(BIN)/edgebuild verify
 
 format: .venv/dev ## format the code
 	@$(BIN)/ruff check --fix

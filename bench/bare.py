@@ -1,8 +1,8 @@
 """The stage functions of a build, called in order in one process: what no build tool can be faster than.
 
-    python -m bench.bare ROOT
+    python -m bench.bare ROOT [STAGE...]
 
-No DVC, digests, sandbox, records or worker; outputs lie in ROOT when it ends.
+A stage may be a group, such as export. No DVC, digests, sandbox, records or worker; outputs lie in ROOT when it ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib.util
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -21,9 +22,12 @@ from edgebuild.params import read
 __all__ = ["main"]
 
 
-def main(root: Path) -> None:
+def main(root: Path, stages: Sequence[str] = ()) -> None:
+    """Call the stage functions of ``stages``, or all."""
     params = read(root / "params.yaml")
     for declared in declarations(root).values():
+        if stages and declared.name not in stages and declared.base not in stages:
+            continue
         with tempfile.TemporaryDirectory(dir=root) as folder:
             staging, kept = Path(folder, "out"), Path(folder, "kept")
             staging.mkdir()
@@ -41,8 +45,16 @@ def main(root: Path) -> None:
             )
             _load(root, declared).main(stage)
             for path in declared.outs:
+                _remove(root / path)
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(staging / path, root / path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _load(root: Path, declared: Declaration) -> ModuleType:
@@ -56,4 +68,4 @@ def _load(root: Path, declared: Declaration) -> ModuleType:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main(Path(sys.argv[1]).resolve(), sys.argv[2:])

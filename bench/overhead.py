@@ -161,16 +161,27 @@ def _knob(folder: Path, options: argparse.Namespace) -> Found:
         made.change(*KNOB)
         return made.run(*OURS, "--no-run-cache", **variables)
 
+    def bare() -> float:
+        return _bare(made, "export", "benchmark", "benchmark_keras", "report")
+
     rebuild()
     found = turns(
         max(2, options.rounds // 2),
         {
             "export knob: worker off": lambda: rebuild(EDGEBUILD_WORKER="0"),
             "export knob: worker warm": rebuild,
+            "export knob: bare stage functions": bare,
         },
     )
-    off, warm = found.values()
-    return [*found.values()], [ratio("export knob, worker off / warm", off, warm, 5.0, least=True)]
+    off, warm, functions = found.values()
+    return [*found.values()], [
+        ratio("export knob, worker off / warm", off, warm, 5.0, least=True),
+        ratio(
+            "export knob, worker off / bare stage functions: the most that any worker could give",
+            off,
+            functions,
+        ),
+    ]
 
 
 def _whole(folder: Path, options: argparse.Namespace) -> Found:
@@ -179,27 +190,25 @@ def _whole(folder: Path, options: argparse.Namespace) -> Found:
     def fresh() -> Repository:
         return repositories.clone(folder / str(next(numbers)), short=options.quick, few=options.quick)
 
-    def bare() -> float:
-        made = fresh()
-        return made.run(
-            sys.executable,
-            "-m",
-            "bench.bare",
-            ".",
-            **PINNED,
-            PYTHONPATH=os.pathsep.join([str(made.root / "src"), str(ROOT)]),
-        )
-
     found = turns(
         1 if options.quick else 2,
         {
-            "whole build: edgebuild run": lambda: fresh().run(*EDGEBUILD),
-            "whole build: bare stage functions": bare,
+            "whole build: edgebuild run, with tracking and table": lambda: fresh().run(*EDGEBUILD),
+            "whole build: its dvc repro": lambda: fresh().run(*OURS),
+            "whole build: bare stage functions": lambda: _bare(fresh()),
         },
     )
-    build, functions = found.values()
+    everything, build, functions = found.values()
     limit = None if options.quick else 1.15  # short trainings make the work small, and no overhead
-    return [*found.values()], [ratio("whole build / bare stage functions", build, functions, limit)]
+    return [*found.values()], [
+        ratio("whole build, its dvc repro / bare stage functions", build, functions, limit),
+        ratio("whole build, with tracking and table / bare stage functions", everything, functions),
+    ]
+
+
+def _bare(made: Repository, *stages: str) -> float:
+    path = os.pathsep.join([str(made.root / "src"), str(ROOT)])
+    return made.run(sys.executable, "-m", "bench.bare", ".", *stages, **PINNED, PYTHONPATH=path)
 
 
 def _parts(text: str) -> list[str]:

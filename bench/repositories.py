@@ -109,7 +109,7 @@ def with_empty_stages(made: Repository) -> None:
     entries = []
     for name, imports in EMPTY_STAGES.items():
         (made.root / f"stages/empty_{name}.py").write_text(EMPTY.format(name=name, imports=imports))
-        extra = BACKEND if imports else ""  # libraries list the folders that Python searches
+        extra = BACKEND if "backend" in imports else ""
         entries.append(
             f"  empty_{name}:\n    cmd: edgebuild run empty_{name}\n    deps: [stages/empty_{name}.py, "
             f"requirements/runtime.txt{extra}]\n    outs: [empty_{name}.txt]\n"

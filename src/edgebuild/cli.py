@@ -6,12 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgebuild.commands import check, deps, report, run, track
+from edgebuild.commands import check, deps, promote, provenance, report, run, track, verify
 from edgebuild.errors import EdgebuildError
 
 __all__ = ["main"]
 
-COMMANDS = (run.COMMAND, check.COMMAND, report.COMMAND, track.COMMAND, deps.COMMAND)
+COMMANDS = (
+    run.COMMAND,
+    check.COMMAND,
+    report.COMMAND,
+    track.COMMAND,
+    promote.COMMAND,
+    deps.COMMAND,
+    verify.COMMAND,
+    provenance.COMMAND,
+)
 DESCRIPTION = """\
 From a trained network to verified on-device models, as a DVC build.
 
@@ -20,7 +29,10 @@ From a trained network to verified on-device models, as a DVC build.
   edgebuild check             is the build good enough, and not worse than before? (for CI)
   edgebuild report            print the table of variants again
   edgebuild track             take what is not yet in MLflow there
+  edgebuild promote VARIANT   register a variant of this build in MLflow, under an alias
   edgebuild deps [--fix]      do the stages declare the code that they import? Or make them
+  edgebuild verify [REV]      rebuild a commit in a clean clone: does it give what dvc.lock says?
+  edgebuild provenance check  does a signed statement about a build hold for the files here?
 """
 EPILOG = """\
 exit status: 0 success, 1 a finding (a result that is not acceptable), 2 wrong usage or configuration.

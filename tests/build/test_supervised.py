@@ -12,7 +12,7 @@ from edgebuild.build import failed, supervised
 from edgebuild.build.exclusive import holders
 from edgebuild.build.failed import Failure
 from edgebuild.build.intact import DamageError
-from edgebuild.errors import EdgebuildError, Finding, ParamsError, UsageError
+from edgebuild.errors import EdgebuildError, Finding, ParamsError, StageError, UsageError
 
 
 def fail(root: Path, error: Exception) -> None:
@@ -70,3 +70,21 @@ def test_only_a_stage_that_dvc_runs_is_watched(
     with supervised.supervised(tmp_path, "train", environ):
         assert [holder.build for holder in holders(tmp_path)] == (watched or [0])
     assert seen == watched
+
+
+def test_an_orphan_of_a_killed_build_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "build_process", lambda: 1)
+    monkeypatch.setattr(supervised, "is_dvc", lambda pid: False)
+    with (
+        pytest.raises(StageError, match="the build that started stage train has ended; run it again"),
+        supervised.supervised(tmp_path, "train", {"DVC_STAGE": "train"}),
+    ):
+        pytest.fail("it ran")
+
+
+def test_dvc_may_be_the_first_process_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "build_process", lambda: 1)
+    monkeypatch.setattr(supervised, "is_dvc", lambda pid: pid == 1)
+    monkeypatch.setattr(supervised, "ensure_watched", lambda root, build, environ: None)
+    with supervised.supervised(tmp_path, "train", {"DVC_STAGE": "train"}):
+        assert [holder.build for holder in holders(tmp_path)] == [1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgebuild.build.declaration import Declaration
-from edgebuild.build.writable import check_writable
+from edgebuild.build.writable import check_room, check_writable
 from edgebuild.errors import UsageError
 
 STAGE = Declaration("train", "x", (), (), ("models/deep/a.keras", "metrics.json"))
@@ -63,3 +63,16 @@ def test_a_read_only_file_system_is_seen_by_a_superuser_too(tmp_path: Path) -> N
         "UsageError: stage train must write to models/, which is refused: Read-only file system"
         in done.stderr
     )
+
+
+def test_a_file_that_may_not_grow_is_told_before_dvc_starts(tmp_path: Path) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    check_room(tmp_path)
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from edgebuild.build.writable import check_room\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "check_room(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert "UsageError: DVC must write to .dvc/tmp/, which is refused: File too large" in done.stderr
+    assert list((tmp_path / ".dvc/tmp").iterdir()) == []

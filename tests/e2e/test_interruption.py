@@ -106,9 +106,16 @@ class Running:
 
 def wait_until_nothing_runs(root: Path) -> None:
     deadline = time.monotonic() + SETTLED_S
-    while (left := processes(root)) and time.monotonic() < deadline:
+    while ((left := processes(root)) or unburied(root)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == {}
+
+
+def unburied(root: Path) -> bool:
+    """Whether DVC would take a dead process that init has not noticed yet for a living one: that is init's matter."""
+    lock = root / ".dvc/tmp/rwlock"
+    pids = re.findall(r'"pid": (\d+)', lock.read_text()) if lock.exists() else []
+    return any(Path("/proc", pid).exists() for pid in pids)
 
 
 def repeatable(clone: Clone) -> dict[str, str]:
@@ -291,15 +298,18 @@ def test_a_full_disk_is_told_and_when_there_is_room_the_build_goes_on(copy: Clon
 mkdir small && mount -t tmpfs -o size=100m tmpfs small && cp -a $(ls -A | grep -vx small) small && cd small
 cat /dev/zero > ballast 2> /dev/null
 edgebuild run; echo "full: $?"
+edgebuild run {EXPORT}; echo "stage: $?"
 rm ballast
 dvc repro {EXPORT}; echo "free: $?"
-cp {FILE} dvc.lock ..
+cp {FILE} ../models/ && cp dvc.lock ..
 """,
     )
-    full, _, free = done.stdout.partition("full: ")
-    assert free.startswith("2\n"), done.stdout
-    assert "the disk is full" in full or "No space left on device" in full
-    assert "Traceback" not in full
+    assert "full: 2\n" in done.stdout, done.stdout
+    assert "stage: 2\n" in done.stdout, done.stdout
+    full, _, free = done.stdout.partition("stage: ")
+    assert "No space left on device; make it writable, or free space" in full
+    assert f"stage {EXPORT} could not write: the disk is full" in done.stdout
+    assert "Traceback" not in done.stdout
     assert free.endswith("free: 0\n"), free
     assert_same_bytes(copy, built)
 

@@ -178,7 +178,8 @@ def test_activation_bounds_are_the_codes_of_zero_and_six(scale, zero_point):
     grid = Grid(float(np.float32(scale)), zero_point)
     low, high = code_bounds("relu6", grid)
     assert low == zero_point
-    assert high == min(127, zero_point + round(6 / grid.scale))
+    assert high == 127 or abs((high - zero_point) * grid.scale - 6) <= grid.scale / 2 * (1 + 1e-6)
+    assert (127 - zero_point) * grid.scale <= 6 + grid.scale / 2 * (1 + 1e-6) or high < 127
     assert code_bounds("none", grid) == (-128, 127)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgebuild.track import store
-from edgebuild.track.daemon import ensure_running
+from edgebuild.track.daemon import NICENESS, ensure_running
 from edgebuild.track.outbox import Record, pending
 from tests.track.test_publish import Stages, client, execute, runs
 
@@ -59,9 +59,8 @@ def test_one_process_follows_a_build_live_publishes_it_when_it_is_over_and_ends(
         record.metrics(0, {"loss": 1.0})
         wait_for(lambda: client(root).get_experiment_by_name("p/stages") and runs(root, "stages"), root)
         assert len(daemons(root)) == 1
-        assert os.getpriority(os.PRIO_PROCESS, daemons(root)[0]) == min(
-            19, os.getpriority(os.PRIO_PROCESS, 0) + 10
-        )
+        lowered = min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        assert os.getpriority(os.PRIO_PROCESS, daemons(root)[0]) == lowered
         wait_for(lambda: runs(root, "stages")[0].data.metrics == {"loss": 1.0}, root)
         assert runs(root, "stages")[0].info.status == "RUNNING"
         record.end("FAILED", "MemoryError", {})

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from edgebuild.build.environment import record
 from edgebuild.track import store
 from edgebuild.track.outbox import Record
 from edgebuild.track.publish import publish_build, variant_metrics
@@ -62,9 +63,10 @@ def test_a_build_has_every_variant_and_links_to_the_runs_of_its_stages(
     assert run.data.metrics["pruned-litert-int8/accuracy_ci95_low"] == pytest.approx(0.87)
     assert "pruned-onnx-int8/latency_p50_us" not in run.data.metrics
     made = {stage.data.tags["edgebuild.stage"]: stage.info.run_id for stage in runs(root, "stages")}
-    assert run.data.tags["stage.export/onnx-int8"] == made["export@onnx-int8"]
-    assert {tag for tag in run.data.tags if tag.startswith("stage.")} == {
-        f"stage.{name.replace('@', '/')}" for name in stages
+    prefix = "mlflow.edgebuild.stage."
+    assert run.data.tags[f"{prefix}export/onnx-int8"] == made["export@onnx-int8"]
+    assert {tag for tag in run.data.tags if tag.startswith(prefix)} == {
+        f"{prefix}{name.replace('@', '/')}" for name in stages
     }
     artifacts = {item.path for item in client(root).list_artifacts(run.info.run_id)}
     assert artifacts == {"dvc.lock", "dvc.yaml", "params.yaml", "metrics", "plots"}
@@ -114,6 +116,32 @@ def test_a_new_store_gets_the_build_and_stand_ins_for_its_stages(
     assert models(root).keys() == {"teacher-keras-fp32", "pruned-litert-int8", "pruned-onnx-int8"}
     publish(root)
     assert (len(runs(root, "builds")), len(runs(root, "stages"))) == (1, 4)
+
+
+def test_a_build_says_where_its_stages_ran_and_with_which_other_packages(
+    root: Path, build: Callable[..., Stages]
+) -> None:
+    entries = {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in build().items()}
+    locked = record.current(root, {})
+    drifted = record.current(root, {}, ("numpy 2.0!=1.0",))
+    record.write(root, "train_teacher", entries["train_teacher"], locked)
+    record.write(root, "report", entries["report"], drifted)
+    record.write(root, "export@onnx-int8", {"another": "0" * 32}, drifted)
+    assert publish(root).complete
+    tags = runs(root, "builds")[0].data.tags
+    assert tags["edgebuild.python"] == locked.python
+    assert tags["edgebuild.cpu"] == locked.cpu
+    assert tags["edgebuild.drift"] == "numpy 2.0!=1.0"
+    assert tags["edgebuild.environment"] == "; ".join(sorted((locked.id, drifted.id)))
+
+
+def test_an_environment_lock_that_cannot_be_read_does_not_keep_a_build_back(
+    root: Path, build: Callable[..., Stages]
+) -> None:
+    build()
+    (root / record.NAME).write_text("<<<<<<< HEAD")
+    assert publish(root).complete
+    assert "cannot be understood" in runs(root, "builds")[0].data.tags["edgebuild.environment"]
 
 
 @pytest.mark.parametrize("call", ["create_run", "log_inputs", "log_artifacts", "set_terminated"])

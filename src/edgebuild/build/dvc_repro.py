@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dvc.commands import repro
     from dvc.utils.serialize import LOADERS
 
+    _be_watched()
+
     class Repro(repro.CmdRepro):  # type: ignore[misc]
         @property
         def _repro_kwargs(self) -> dict[str, Any]:
@@ -52,6 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     LOADERS[".yaml"] = load
     status: int = cli.main(["repro", *(sys.argv[1:] if arguments is None else arguments)])
     return status
+
+
+def _be_watched() -> None:
+    """The first stage would see to it, but a kill may come before that stage has started."""
+    from edgebuild.build.guard import ensure_watched
+
+    try:
+        ensure_watched(Path.cwd(), os.getpid(), os.environ)
+    except OSError as error:
+        print(f"edgebuild: nothing watches over this build: {error}", file=sys.stderr)
 
 
 def reproduce(stage: Stage, **options: Any) -> Stage | None:

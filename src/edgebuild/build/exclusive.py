@@ -20,7 +20,7 @@ from pathlib import Path
 
 from edgebuild import console
 
-__all__ = ["Holder", "build_lock", "dvc_at_work", "holders", "stage_lock", "wait_for_dvc"]
+__all__ = ["Holder", "build_lock", "dvc_at_work", "holders", "is_dvc", "stage_lock", "wait_for_dvc"]
 
 POLL_S = 0.2
 
@@ -138,14 +138,14 @@ def dvc_at_work(root: Path) -> str | None:
         except (ValueError, TypeError, AttributeError, KeyError):
             rwlock.unlink()  # DVC was killed while it wrote
             return None
-        if busy := sorted(pid for pid in pids if _is_dvc(pid)):
+        if busy := sorted(pid for pid in pids if is_dvc(pid)):
             return f"process {busy[0]}"
         if pids:
             rwlock.unlink()
         return None
 
 
-def _is_dvc(pid: int) -> bool:
+def is_dvc(pid: int) -> bool:
     """Whether a process with this pid exists and is a DVC; any process, where that cannot be seen.
 
     A dead one whose parent has not yet taken notice has no command line; DVC takes it for a living one.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgebuild import console
+from edgebuild.track.log import Log
 from edgebuild.track.outbox import Record
 
 __all__ = ["Hearing"]
@@ -17,7 +18,7 @@ class Hearing:
     """One stage's: ``written`` says at its end which line of code wrote to a path."""
 
     def __init__(self, name: str, record: Record) -> None:
-        self._name, self._record = name, record
+        self._name, self._record, self._log = name, record, Log(record.log)
         self._progress = console.Progress(name)
         self._start = time.monotonic()
         self._failed = False
@@ -50,15 +51,13 @@ class Hearing:
         self._write(data)
 
     def close(self) -> None:
-        """Clear the bar; what is shown next is not the stage's."""
+        """Clear the bar, for what is shown next is not the stage's; end the log."""
         self._progress.close()
+        self._log.close()
 
     def _write(self, data: bytes) -> None:
         """Append to the log, which is delivered with the record; a full disk must not stop the stage."""
-        try:
-            with self._record.log.open("ab") as file:
-                file.write(data)
-        except OSError as error:
-            if not self._failed:
-                console.warn(f"the log of this stage is incomplete: {error}")
+        self._log.write(data)
+        if self._log.broken and not self._failed:
+            console.warn(f"the log of this stage is incomplete: {self._log.broken}")
             self._failed = True

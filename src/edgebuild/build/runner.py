@@ -12,12 +12,10 @@ import importlib.util
 import json
 import shutil
 import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from edgebuild import console
@@ -30,6 +28,7 @@ from edgebuild.build.intact import check_deps
 from edgebuild.build.outputs import publish
 from edgebuild.build.sandbox.execute import Listener, Voice, execute
 from edgebuild.build.sandbox.view import view
+from edgebuild.build.signals import interrupting
 from edgebuild.build.stage import Stage
 from edgebuild.build.supervised import supervised
 from edgebuild.build.writable import check_writable
@@ -78,7 +77,10 @@ def _execute(
 ) -> None:
     name = declared.name
     folders = _Folders.make(root, name, _kept(root, declared, values))
-    record = Record.begin(root, stage=name, params=values, deps=declared.deps, revision=revision(root))
+    where = environment.current(root, environ, drift)
+    record = Record.begin(
+        root, stage=name, params=values, deps=declared.deps, revision=revision(root), facts=where.facts
+    )
     uri = tracking_uri(root, environ)
     if problem := ensure_running(root, build_process(), uri, params.project, environ=environ):
         console.warn(problem)
@@ -107,7 +109,7 @@ def _execute(
         _load(at / file).main(stage)
 
     try:
-        with _interruptible():
+        with interrupting(signal.SIGTERM):
             execute(
                 seen,
                 run,
@@ -126,7 +128,6 @@ def _execute(
         hearing.close()
         shutil.rmtree(folders.staging, ignore_errors=True)
     shutil.rmtree(folders.kept.parent, ignore_errors=True)
-    where = environment.current(root, environ, drift)
     for problem in (environment.write(root, name, digests, where), record.end("FINISHED", None, digests)):
         if problem:
             console.warn(problem)
@@ -219,18 +220,3 @@ def _plain(value: Any) -> object:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return value
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Make SIGTERM as orderly as Ctrl-C."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(signum).name)
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        sys.stdout.flush()

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgebuild import console
-from edgebuild.build.exclusive import stage_lock
+from edgebuild.build.exclusive import is_dvc, stage_lock
 from edgebuild.build.failed import leave
 from edgebuild.build.guard import ensure_watched
-from edgebuild.errors import EdgebuildError, UsageError
+from edgebuild.errors import EdgebuildError, StageError, UsageError
 from edgebuild.track.process import build_process
 
 __all__ = ["supervised"]
@@ -31,8 +31,13 @@ def supervised(root: Path, name: str, environ: Mapping[str, str]) -> Iterator[No
 
     Raises:
         UsageError: for an OSError that says that the disk cannot take what is written.
+        StageError: the build that wanted the stage has been killed meanwhile.
     """
     build = build_process() if "DVC_STAGE" in environ else 0
+    if build == 1 and not is_dvc(
+        build
+    ):  # init has adopted the orphan; in a container DVC may be the first process
+        raise StageError(f"the build that started stage {name} has ended; run it again")
     try:
         try:
             with stage_lock(root, name, build):

@@ -12,9 +12,11 @@ from edgebuild import console
 from edgebuild.build import failed, intact
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.digest import md5
-from edgebuild.build.exclusive import build_lock
+from edgebuild.build.environment import record as environment
+from edgebuild.build.exclusive import build_lock, dvc_at_work
 from edgebuild.build.foreground import run
 from edgebuild.build.guard import keep_lock, mend_lock
+from edgebuild.build.writable import check_room
 from edgebuild.errors import Finding, UsageError
 from edgebuild.params import read
 
@@ -27,12 +29,13 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
     """Build what changed under ``root``; returns the exit status.
 
     Raises:
-        UsageError: params.yaml or dvc.yaml is refused, or this is no DVC repository.
+        UsageError: params.yaml or dvc.yaml is refused, this is no DVC repository, or the disk is full.
     """
     params = read(root / "params.yaml")
     stages = declarations(root)
     if not (root / ".dvc").is_dir():
         raise UsageError(f"{root} is no DVC repository; run `dvc init` (or `dvc init --no-scm` without git)")
+    check_room(root)
     with build_lock(root):
         if line := mend_lock(root):
             console.warn(line)
@@ -40,6 +43,8 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
         if (status := _repro(root, stages, environ)) != 0:
             return status
         keep_lock(root)
+        if problem := environment.refresh(root):
+            console.warn(problem)
     from edgebuild.json_file import read_json
     from edgebuild.measure import table
     from edgebuild.track.store import tracking_uri
@@ -66,6 +71,8 @@ def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, 
         failed.take(root)
         status = run([sys.executable, "-m", "edgebuild.build.dvc_repro"], root, {**environ, "PATH": path})
         failure = failed.take(root)
+        if status != 0:
+            dvc_at_work(root)  # removes what a DVC that found no room has left of its locks
         lines = intact.mend(root, stages) if status == 0 else []
         if not lines and not (status > 0 and failure and failure.again):
             if status > 0:

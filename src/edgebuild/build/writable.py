@@ -1,4 +1,4 @@
-"""Refuses a stage whose outputs could not be put in place, before it has worked for them."""
+"""Refuses a build or a stage that could not write, before it has worked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,27 @@ from pathlib import Path
 from edgebuild.build.declaration import Declaration
 from edgebuild.errors import UsageError
 
-__all__ = ["check_writable"]
+__all__ = ["check_room", "check_writable"]
+
+#: what DVC itself writes before a stage starts (its locks; dvc.lock of some hundred stages), bytes
+ROOM = 1 << 20
+
+
+def check_room(root: Path) -> None:
+    """Try to write what DVC will: on a full disk it leaves half of its own files, and names none.
+
+    Raises:
+        UsageError: there is no room, or ``root``/.dvc/tmp cannot be written to.
+    """
+    folder = _existing(root / ".dvc" / "tmp")
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        raise UsageError(
+            f"DVC must write to {_shown(root, folder)}, which is refused: {error.strerror}; "
+            f"make it writable, or free space, and run the build again"
+        ) from None
 
 
 def check_writable(root: Path, declared: Declaration) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -26,6 +25,7 @@ from edgebuild.track.mutex import delivery_lock
 from edgebuild.track.note import failure_note
 from edgebuild.track.outbox import (
     LOG_FILE,
+    RESERVE_FILE,
     Artifact,
     Begin,
     End,
@@ -34,31 +34,10 @@ from edgebuild.track.outbox import (
     read,
     record_folders,
 )
+from edgebuild.track.outcome import Delivered, concerns_record, one_line
 from edgebuild.track.process import is_alive
 
-__all__ = ["Courier", "Delivered", "deliver", "one_line"]
-
-#: Unauthorized, forbidden, proxy's authentication, request timeout: the same for every record.
-ACCESS_REFUSED = (401, 403, 407, 408)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What one pass did.
-
-    Attributes:
-        finished: records that are complete in MLflow and have left the outbox.
-        running: records delivered as far as they are written.
-        waiting: records that could not be delivered; they stay in the outbox.
-        reason: why they wait, one line; None when nothing waits.
-        refused: those of the waiting that a working store refused, each for itself.
-    """
-
-    finished: int
-    running: int
-    waiting: int
-    reason: str | None
-    refused: int = 0
+__all__ = ["Courier", "Delivered", "deliver"]
 
 
 @dataclass
@@ -130,7 +109,7 @@ class Courier:
                 except Exception as error:  # mlflow, sqlalchemy, alembic and requests each raise their own
                     self._cursors.pop(folder.name, None)  # how much arrived is unknown: look it up next time
                     reason = f"{store.shown(self._uri)}, stage {begin.stage}: {one_line(error)}"
-                    if not _concerns_record(error):
+                    if not concerns_record(error):
                         self._cursors.clear()
                         waiting += len(folders) - position
                         break
@@ -250,7 +229,8 @@ def _finish(
 
 def _remove(folder: Path) -> None:
     """Remove a record; its events go last, so that a half-removed one is still recognized as delivered."""
-    (folder / LOG_FILE).unlink(missing_ok=True)
+    for name in (LOG_FILE, RESERVE_FILE):
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 
@@ -258,21 +238,3 @@ def _sweep(folder: Path) -> None:
     """Remove a folder whose writer died before its first line (a minute is ample for writing one)."""
     if time.time() - folder.stat().st_mtime > 60:
         shutil.rmtree(folder)
-
-
-def _concerns_record(error: Exception) -> bool:
-    """Whether the store works and refused this one record (others may pass), rather than being out of reach."""
-    status = getattr(error, "get_http_status_code", None)  # of an MlflowException
-    return status is not None and 400 <= status() < 429 and status() not in ACCESS_REFUSED
-
-
-def one_line(error: Exception) -> str:
-    """An exception as one line of bounded length, for reports and logs."""
-    text = " ".join(str(error).split())
-    cause = re.search(r"Max retries exceeded.*Caused by (\w+)", text)  # urllib3, through requests and mlflow
-    status = re.search(r"too many (5\d\d) error responses", text)
-    if cause:
-        return (
-            f"the server {f'answers with error {status[1]}' if status else f'does not answer ({cause[1]})'}"
-        )
-    return f"{type(error).__name__}: {text}"[:300]

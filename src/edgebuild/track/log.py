@@ -1,35 +1,32 @@
-"""A stage's console output, kept as its log while it goes on to where it was going.
+"""A stage's console output, kept as its log, which is delivered with its record.
 
-The stage runs in a child process whose standard output and error are pipes; the
-supervisor calls `copy`, which returns when the last writer has closed them. Native
-code's output and a crash's last words are in it too. What redraws a line on a
-terminal (progress) is not worth keeping and is left out of the log.
-
-Imported by every stage, so it imports little. Copying never fails for the log's
-sake: on a full disk the console goes on, and the log ends.
+What redraws a line on a terminal (progress) is not worth keeping and is left out.
+Imported by every stage, so it imports little. Writing never fails for the log's
+sake: on a full disk the stage goes on, and the log ends.
 """
 
 from __future__ import annotations
 
-import os
-import selectors
-from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["LIMIT", "Log", "copy"]
+__all__ = ["LIMIT", "Log"]
 
 LIMIT = 1_000_000  # bytes; of a longer output the end is kept, where the error is
+#: bytes of a line without an end that are remembered
 _CHUNK = 65_536
 
 
 class Log:
-    """The file, made at the first byte; holds at most two times `LIMIT` on disk and ends with at most `LIMIT`."""
+    """The file, made at the first byte; holds at most two times `LIMIT` on disk and ends with at most `LIMIT`.
+
+    ``broken`` is the error that ended it early.
+    """
 
     def __init__(self, path: Path, limit: int = LIMIT) -> None:
         self._path, self._limit = path, limit
         self._size = self._dropped = 0
-        self._broken = False
         self._rest = b""
+        self.broken: OSError | None = None
 
     def write(self, data: bytes) -> None:
         """Append output; a line counts once it has ended. Never raises."""
@@ -39,7 +36,7 @@ class Log:
         self._append(b"".join(_settled(line) + b"\n" for line in lines))
 
     def close(self) -> None:
-        """Write what has no line end, and cut to the limit. Never raises."""
+        """Write what has no line end, and cut to the limit. Never raises; twice does what once does."""
         if rest := _settled(self._rest):
             self._append(rest + b"\n")
         self._rest = b""
@@ -47,7 +44,7 @@ class Log:
             self._cut()
 
     def _append(self, data: bytes) -> None:
-        if self._broken or not data:
+        if self.broken or not data:
             return
         try:
             with self._path.open("ab") as file:
@@ -55,8 +52,8 @@ class Log:
             self._size += len(data)
             if self._size > 2 * self._limit:
                 self._cut()
-        except OSError:
-            self._broken = True
+        except OSError as error:
+            self.broken = error
 
     def _cut(self) -> None:
         """Keep the last `limit` bytes, from a line's start on, and say how many were dropped."""
@@ -68,44 +65,11 @@ class Log:
             self._dropped += len(data) - len(kept)
             self._path.write_bytes(b"[%d bytes before this are not kept]\n" % self._dropped + kept)
             self._size = self._path.stat().st_size
-        except OSError:
-            self._broken = True
+        except OSError as error:
+            self.broken = error
 
 
 def _settled(line: bytes) -> bytes:
     """What a terminal shows of a line in the end: what follows the last return to its start."""
     line = line.removesuffix(b"\r").rpartition(b"\r")[2]
     return line.removeprefix(b"\x1b[2K")
-
-
-def copy(pipes: Mapping[int, int], log: Log) -> None:
-    """Copy from each pipe (readable descriptor → the console's descriptor) until all are closed by their writers.
-
-    Reading goes on when the console is gone: a stage must not die of a closed terminal.
-    The descriptors stay open; the caller closes them.
-    """
-    gone: set[int] = set()
-    with selectors.DefaultSelector() as selector:
-        for source in pipes:
-            selector.register(source, selectors.EVENT_READ)
-        while selector.get_map():
-            for key, _ in selector.select():
-                data = os.read(key.fd, _CHUNK)
-                if not data:
-                    selector.unregister(key.fd)
-                    continue
-                target = pipes[key.fd]
-                if target not in gone and not _write(target, data):
-                    gone.add(target)
-                log.write(data)
-    log.close()
-
-
-def _write(descriptor: int, data: bytes) -> bool:
-    """Write all of ``data``; False when the other end is gone."""
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        return False
-    return True

@@ -23,50 +23,75 @@ def build_note(
     previous: tuple[str, str] | None,
     before: Mapping[str, float],
     counts: tuple[int, int],
+    pages: Mapping[str, str],
 ) -> str:
     """The text for ``state``.
 
-    ``previous`` is name and address of the build compared with, ``changed`` what
-    differs from it and ``before`` its metrics (``<variant>/accuracy``); ``counts``
-    are the stages executed and those that came from a cache.
+    The UI folds it after three lines, so these have the answers. ``previous`` is name and address of the
+    build compared with, ``changed`` what differs from it and ``before`` its metrics
+    (``<variant>/accuracy``); ``counts`` are the stages executed and those that came from a cache; ``pages`` the
+    addresses of variants and stages, by name, and of the table of "all builds".
     """
-    head = []
-    if previous is not None and changed is not None:
-        name, address = previous
-        head += [f"### Changed since [{name}]({address})", ""]
-        lines = changed.lines()
-        head += [f"- `{line}`" for line in lines[:_CHANGES]]
+    head = [*_answers(state, best, changed, previous, pages["all builds"]), ""]
+    lines = changed.lines() if changed is not None else []
+    if len(lines) > 1:
+        head += ["### Changed", "", *(f"- `{line}`" for line in lines[:_CHANGES])]
         head += [f"- and {len(lines) - _CHANGES} more"] if len(lines) > _CHANGES else []
-        head += [] if lines else ["Nothing but what was measured again."]
-        head.append("")
-    head += ["### Variants", ""]
-    for word, identity in best.named().items():
-        head += [f"**{word.capitalize()}** as accurate as {state.reference}: **{identity}**  "]
+        head += ["", "### Variants", ""]
     executed, cached = counts
-    foot = f"{executed} stages executed, {cached} from a cache. Build `{state.key}`."
+    stages = [
+        f"[{name}]({page})" for name, page in pages.items() if name in state.entries and "@" not in name
+    ]
+    foot = f"{executed} stages executed, {cached} from a cache: {', '.join(stages)}. Build `{state.key}`."
     title = [
-        "",
         "| variant | accuracy % | points | KiB | % | p50 µs | % |",
         "|:--|--:|--:|--:|--:|--:|--:|",
     ]
     rows: list[str] = []
     for variant in state.variants[:_ROWS]:
-        row = _row(variant, state.latency.get(variant["id"], {}), before, best)
-        if sum(map(len, [*head, *title, *rows, row, foot])) + 200 > LIMIT:
+        row = _row(variant, state.latency.get(variant["id"], {}), before, best, pages)
+        if sum(len(line) + 1 for line in [*head, *title, *rows, row, foot]) + 200 > LIMIT:
             break
         rows.append(row)
     left = len(state.variants) - len(rows)
     tail = ["", f"{left} more variants are in metrics/summary.json." if left else "", foot]
-    explained = "The columns points and % compare with that build." if before else ""
+    explained = "The columns points and % compare with the build before." if before else ""
     return "\n".join([*head, *title, *rows, *tail, explained])
 
 
+def _answers(
+    state: BuildState, best: Highlights, changed: Changes | None, previous: tuple[str, str] | None, table: str
+) -> list[str]:
+    """What changed, which variant is the smallest and which the fastest: a line each, ended by two spaces."""
+    lines = []
+    if previous is not None and changed is not None:
+        name, address = previous
+        lines.append(f"Since [{name}]({address}): **{changed.sentence()}** ([all builds]({table}))")
+    for word, identity in best.named().items():
+        variant = next(entry for entry in state.variants if entry["id"] == identity)
+        p50 = (state.latency.get(identity, {}).get("latency_us") or {}).get("p50")
+        figures = [
+            f"{variant['size_bytes'] / 1024:.1f} KiB",
+            *([] if p50 is None else [f"{p50:.3g} µs"]),
+            f"{100 * variant['accuracy']:.2f}%",
+        ]
+        lines.append(
+            f"{word.capitalize()} as accurate as {state.reference}: **{identity}**, {', '.join(figures)}"
+        )
+    return [f"{line}  " for line in lines]
+
+
 def _row(
-    variant: Mapping[str, Any], timing: Mapping[str, Any], before: Mapping[str, float], best: Highlights
+    variant: Mapping[str, Any],
+    timing: Mapping[str, Any],
+    before: Mapping[str, float],
+    best: Highlights,
+    pages: Mapping[str, str],
 ) -> str:
     identity, size = variant["id"], variant["size_bytes"]
     p50 = (timing.get("latency_us") or {}).get("p50")
-    name = f"**{identity}**" if identity in best.named().values() else identity
+    name = f"[{identity}]({pages[identity]})" if identity in pages else identity
+    name = f"**{name}**" if identity in best.named().values() else name
     cells = [
         name,
         f"{100 * variant['accuracy']:.2f}",

@@ -22,6 +22,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,9 @@ __all__ = [
 
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "log.txt"
+RESERVE_FILE = "reserve"
+#: Bytes of the disk that are kept for the end: a stage that fails on a full disk must not look like a killed one.
+RESERVE = 65_536
 
 
 class Record:
@@ -106,6 +110,7 @@ class Record:
             start="" if own is None else own.start,
             facts={"python": sys.version.split()[0], "system": sys.platform, **(facts or {})},
         )
+        record._reserve()
         return record
 
     def metrics(self, step: int | None, values: Mapping[str, float]) -> None:
@@ -124,7 +129,10 @@ class Record:
 
     def end(self, status: Status, message: str | None, outs: Mapping[str, str]) -> str | None:
         """Close the record; returns a one-line warning if any of it could not be written."""
-        self._write("end", status=status, message=message, outs=dict(outs))
+        if not self._write("end", status=status, message=message, outs=dict(outs)):
+            self._release()
+            self._write("end", status=status, message=message, outs=dict(outs))
+        self._release()
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -132,9 +140,18 @@ class Record:
             return None
         return f"tracking of this stage is incomplete, the stage is not affected: {self.problem}"
 
-    def _write(self, event: str, **fields: object) -> None:
+    def _reserve(self) -> None:
+        with suppress(OSError), open(self._folder / RESERVE_FILE, "wb") as file:  # nothing is lost without it
+            file.write(bytes(RESERVE))
+
+    def _release(self) -> None:
+        with suppress(OSError):  # the delivery removes it as well
+            (self._folder / RESERVE_FILE).unlink(missing_ok=True)
+
+    def _write(self, event: str, **fields: object) -> bool:
+        """Append one event; False when it is not wholly there."""
         if self._file is None:
-            return
+            return False
         entry = {"event": event, "time_ms": time.time_ns() // 1_000_000, **fields}
         try:
             line = json.dumps(entry, default=str).encode() + b"\n"
@@ -145,6 +162,8 @@ class Record:
                 raise OSError(f"wrote {written} of {len(data)} bytes of an event: is the disk full?")
         except (OSError, TypeError, ValueError) as error:
             self._remember(error)
+            return False
+        return True
 
     def _remember(self, error: Exception) -> None:
         self.problem = self.problem or f"{type(error).__name__}: {error}"

@@ -36,7 +36,7 @@ def changes_since(client: Any, run: Any, state: BuildState) -> Changes:
         path = client.download_artifacts(run.info.run_id, "dvc.lock", scratch)
         stages = lock.read_yaml(Path(path)).get("stages") or {}
     entries = lock.read_lock(
-        {name: stages[name] for name in stages if store.safe_key(f"stage.{name}") in run.data.tags}
+        {name: stages[name] for name in stages if store.stage_tag(name) in run.data.tags}
     )
     names = {key.rpartition("/")[0] for key in run.data.metrics if key.endswith("/accuracy")}
     return changes(

@@ -29,7 +29,8 @@ from edgebuild.track.lock import Entry
 from edgebuild.track.note import build_note
 from edgebuild.track.revision import revision
 from edgebuild.track.state import BuildState, read_state
-from edgebuild.track.variants import dataset_input, logged_model, variant_metrics
+from edgebuild.track.surroundings import facts
+from edgebuild.track.variants import dataset_input, logged_model, supply, variant_metrics
 
 __all__ = ["Build", "publish_build"]
 
@@ -46,6 +47,7 @@ class Build:
         cached: its other stages.
         variants: number of variants.
         link: the run's page.
+        table: the page of all builds.
         reason: why nothing was published, and the way out.
     """
 
@@ -56,6 +58,7 @@ class Build:
     cached: int = 0
     variants: int = 0
     link: str | None = None
+    table: str | None = None
     reason: str | None = None
 
 
@@ -75,6 +78,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
         done = next((run for run in found if run.info.status == "FINISHED"), None)
         if done is not None:
             _seen_again(client, done, revision(root))
+            supply(client, root, builds, state)
             run_id = done.info.run_id
             executed, cached = (int(done.data.tags[f"edgebuild.{name}"]) for name in ("executed", "cached"))
         else:
@@ -86,7 +90,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
             }
             executed = sum(first for _, first in runs.values())
             cached = len(runs) - executed
-            run_id = _write(client, root, builds, project, state, runs)
+            run_id = _write(client, root, (builds, stages), project, state, runs)
         return Build(
             key=state.key,
             run_id=run_id,
@@ -95,6 +99,7 @@ def publish_build(root: Path, tracking_uri: str, project: str) -> Build:
             cached=cached,
             variants=len(state.variants),
             link=store.link(tracking_uri, builds, run_id),
+            table=store.link(tracking_uri, builds),
         )
 
 
@@ -131,20 +136,21 @@ def _seen_again(client: Any, run: Any, commit: str) -> None:
 def _write(
     client: Any,
     root: Path,
-    experiment: str,
+    experiments: tuple[str, str],
     project: str,
     state: BuildState,
     runs: Mapping[str, tuple[str, bool]],
 ) -> str:
     from mlflow.entities import LoggedModelOutput
 
+    experiment, stages = experiments
     executed = sum(first for _, first in runs.values())
     counts = (executed, len(runs) - executed)
     earlier = previous.builds(client, experiment)
     best = highlights(state.variants, state.latency, state.reference)
     changed = previous.changes_since(client, earlier[0], state) if earlier else None
     name = f"{changed.short() if changed else 'first build'} · {state.key[:8]}"
-    tags = _tags(project, state, runs, counts, revision(root)) | best.named()
+    tags = _tags(project, state, runs, counts, revision(root)) | facts(root, state) | best.named()
     tags["changed"] = changed.sentence() if changed else "first build"
     if earlier:
         tags["edgebuild.previous"] = earlier[0].info.run_id
@@ -167,6 +173,11 @@ def _write(
         (earlier[0].info.run_name, store.page(experiment, earlier[0].info.run_id)) if earlier else None,
         earlier[0].data.metrics if earlier else {},
         counts,
+        {
+            "all builds": store.page(experiment),
+            **{name: store.page(stages, run) for name, (run, _) in runs.items()},
+            **{model.name: store.model_page(experiment, model.model_id) for model in models},
+        },
     )
     client.set_tag(run_id, "mlflow.note.content", store.tag_text(note))
     _upload(client, root, run_id, state, cut)
@@ -194,7 +205,7 @@ def _tags(
         "mlflow.source.type": "PROJECT",
         "mlflow.source.name": project,
         "mlflow.source.git.commit": commit.removesuffix("-dirty"),
-        **{store.safe_key(f"stage.{name}"): run_id for name, (run_id, _) in runs.items()},
+        **{store.stage_tag(name): run_id for name, (run_id, _) in runs.items()},
     }
 
 
@@ -203,11 +214,12 @@ def _metrics(state: BuildState, best: Mapping[str, str]) -> list[Any]:
     from mlflow.entities import Metric
 
     now = _now_ms()
-    values = {
+    variants = {
         variant["id"]: variant_metrics(variant, state.latency.get(variant["id"], {}))
         for variant in state.variants
     }
-    values |= {word: values[identity] for word, identity in best.items()}
+    # The best come first: the UI lists metrics in this order, and draws the first one when builds are compared.
+    values = {word: variants[identity] for word, identity in best.items()} | variants
     return [
         Metric(store.safe_key(f"{name}/{key}"), value, now, 0)
         for name, numbers in values.items()

@@ -27,11 +27,13 @@ __all__ = [
     "experiment_id",
     "link",
     "log_in_batches",
+    "model_page",
     "page",
     "param_text",
     "safe_key",
     "set_tags",
     "shown",
+    "stage_tag",
     "tag_text",
     "tracking_uri",
 ]
@@ -41,6 +43,8 @@ MAX_KEY, MAX_PARAM, MAX_TAG = 250, 6000, 8000
 MAX_METRICS_PER_BATCH, MAX_PARAMS_PER_BATCH = 1000, 100
 
 _ROOT_TAG = "edgebuild.root"
+#: The UI hides tags with MLflow's own prefix; forty of these would push the description off the page of a build.
+_STAGE_TAG = "mlflow.edgebuild.stage."
 
 # For the delivery only, never in a stage. No retries inside mlflow: it would repeat a create_run whose
 # answer was lost and so make two runs. The delivery repeats itself, after looking up what exists.
@@ -148,6 +152,11 @@ def safe_key(key: str) -> str:
     return "/".join(part for part in key.split("/") if part not in ("", ".", ".."))[:MAX_KEY] or "_"
 
 
+def stage_tag(stage: str) -> str:
+    """The tag of a build that holds the id of the run of ``stage``."""
+    return safe_key(f"{_STAGE_TAG}{stage}")
+
+
 def param_text(value: object) -> str:
     """Strings as they are, everything else as JSON (``0.5``, ``true``, ``[1, 2]``)."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
@@ -183,6 +192,11 @@ def page(experiment: str, run_id: str | None = None) -> str:
     return f"#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
 
+def model_page(experiment: str, model_id: str) -> str:
+    """The address of a logged model's page within the UI."""
+    return f"#/experiments/{experiment}/models/{model_id}?workflowType=machine_learning"
+
+
 def shown(uri: str) -> str:
     """A tracking URI fit for printing: without ``user:password@``."""
     return re.sub(r"//[^/@]*@", "//", uri)
@@ -197,6 +211,7 @@ def _relocate(root: Path) -> None:
     columns = (
         ("runs", "artifact_uri"),
         ("logged_models", "artifact_location"),
+        ("model_versions", "storage_location"),
         ("experiments", "artifact_location"),
     )
     with closing(sqlite3.connect(database, timeout=5)) as connection, connection:

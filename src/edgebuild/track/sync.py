@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.track import store
-from edgebuild.track.delivery import Courier, Delivered, one_line
+from edgebuild.track.delivery import Courier
 from edgebuild.track.mutex import delivery_lock
+from edgebuild.track.outcome import Delivered, one_line
 from edgebuild.track.publish import Build, publish_build
 
 __all__ = ["Report", "track"]
@@ -40,7 +41,7 @@ class Report:
         lines.append(f"tracking: build {(self.build.key or '')[:8]} {what}: {counts}")
         if self.tracking_uri.startswith("sqlite:"):
             lines.append(f"tracking: see it with `mlflow ui --backend-store-uri {self.tracking_uri}` at")
-        lines.append(f"  {self.build.link}")
+        lines += [f"  {self.build.link}", f"  all builds: {self.build.table}"]
         return lines
 
 

@@ -21,7 +21,7 @@ from edgebuild.track import store
 from edgebuild.track.packaging import package
 from edgebuild.track.state import BuildState
 
-__all__ = ["dataset_input", "logged_model", "variant_metrics"]
+__all__ = ["dataset_input", "logged_model", "supply", "variant_key", "variant_metrics"]
 
 #: Tags of a LoggedModel: its key; whether its file is in the store ("yes") or only in DVC ("no");
 #: and why MLflow cannot load it, if so.
@@ -42,7 +42,7 @@ def logged_model(
     ``maker`` is the run of the stage that wrote the file. A file that does not lie in the
     workspace (a clone that pulled no models) is made up for by a later build that has it.
     """
-    key = hashlib.sha256(f"{variant['id']}:{variant['sha256']}".encode()).hexdigest()
+    key = variant_key(variant)
     found = client.search_logged_models([experiment], filter_string=f"tags.`{KEY_TAG}` = '{key}'")
     ready = [model for model in found if str(model.status) == "READY"]
     for half in found:
@@ -50,7 +50,7 @@ def logged_model(
             client.delete_logged_model(half.model_id)
     timing = state.latency.get(variant["id"], {})
     model = ready[0] if ready else _create(client, experiment, variant, timing, key, maker, root, state)
-    if ready and model.tags.get(STORED_TAG) == "no" and _is_here(root, variant, state):
+    if ready and model.tags.get(STORED_TAG) != "yes" and _is_here(root, variant, state):
         _upload(client, root, variant, model)
         client.set_logged_model_tags(model.model_id, {STORED_TAG: "yes"})
     latest = {
@@ -59,6 +59,22 @@ def logged_model(
     }
     _log_changed(client, model.model_id, latest, variant_metrics(variant, timing), maker, dataset)
     return model
+
+
+def variant_key(variant: Mapping[str, Any]) -> str:
+    """What a LoggedModel is found by: SHA-256 over the variant's id and the digest of its file."""
+    return hashlib.sha256(f"{variant['id']}:{variant['sha256']}".encode()).hexdigest()
+
+
+def supply(client: Any, root: Path, experiment: str, state: BuildState) -> None:
+    """Give the store the files of ``state`` that it lacks and that lie here by now (``dvc pull``)."""
+    lacking = client.search_logged_models([experiment], f"tags.`{STORED_TAG}` = 'no'")
+    models = {model.tags[KEY_TAG]: model for model in lacking if str(model.status) == "READY"}
+    for variant in state.variants if models else ():
+        model = models.get(variant_key(variant))
+        if model is not None and _is_here(root, variant, state):
+            _upload(client, root, variant, model)
+            client.set_logged_model_tags(model.model_id, {STORED_TAG: "yes"})
 
 
 def _create(

@@ -33,6 +33,62 @@ def test_a_line_about_other_outputs_is_known_to_be_stale(tmp_path: Path) -> None
     assert not read(tmp_path)["export@a"].is_of({**OUTS, "metrics/a.json": "33" * 16})
 
 
+def lock(root: Path, **stages: dict[str, str]) -> None:
+    """A dvc.lock with the outputs of stages."""
+    text = "schema: '2.0'\nstages:\n"
+    for stage, outs in stages.items():
+        text += f"  {stage}:\n    cmd: x\n    outs:\n"
+        text += "".join(
+            f"    - path: {path}\n      hash: md5\n      md5: {md5}\n" for path, md5 in outs.items()
+        )
+    (root / "dvc.lock").write_text(text)
+
+
+OTHER = dict.fromkeys(OUTS, "44" * 16)
+
+
+def test_the_entry_of_restored_outputs_is_put_back_from_what_was_executed_here(tmp_path: Path) -> None:
+    write(tmp_path, "a", OUTS, THERE)
+    write(tmp_path, "a", OTHER, HERE)
+    lock(tmp_path, a=OUTS)  # a knob was put back, and DVC restored
+    assert record.refresh(tmp_path) is None
+    assert read(tmp_path) == {"a": record.Made(record.outs_key(OUTS), THERE)}
+
+
+def test_the_next_stage_that_executes_puts_entries_back_too(tmp_path: Path) -> None:
+    write(tmp_path, "a", OUTS, THERE)
+    write(tmp_path, "a", OTHER, HERE)
+    lock(tmp_path, a=OUTS)
+    write(tmp_path, "b", {}, HERE)
+    assert read(tmp_path)["a"].is_of(OUTS)
+
+
+def test_of_outputs_that_were_made_elsewhere_nothing_is_invented(tmp_path: Path) -> None:
+    write(tmp_path, "a", OUTS, HERE)
+    lock(tmp_path, a=OTHER, pulled=OUTS)
+    before = (tmp_path / record.NAME).read_bytes()
+    assert record.refresh(tmp_path) is None
+    assert (tmp_path / record.NAME).read_bytes() == before
+
+
+def test_a_line_of_the_log_that_was_cut_off_by_a_kill_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path, "a", OUTS, THERE)
+    write(tmp_path, "a", OTHER, HERE)
+    with (tmp_path / ".edgebuild/environment.log").open("a") as log:
+        log.write('{"stage": "a", "outs"')
+    lock(tmp_path, a=OUTS)
+    assert record.refresh(tmp_path) is None
+    assert read(tmp_path)["a"].is_of(OUTS)
+
+
+def test_a_broken_file_is_told_by_a_refresh_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / record.NAME).write_text("<<<<<<< HEAD")
+    problem = record.refresh(tmp_path)
+    assert problem is not None
+    assert "after a merge with conflicts" in problem
+    assert (tmp_path / record.NAME).read_text() == "<<<<<<< HEAD"
+
+
 def test_the_bytes_do_not_depend_on_the_order_of_writing(tmp_path: Path) -> None:
     texts = []
     for order in (("a", "b", "c"), ("c", "a", "b")):

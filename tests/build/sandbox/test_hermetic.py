@@ -11,7 +11,7 @@ import pytest
 
 from edgebuild.build import runner
 from edgebuild.build.sandbox import mounts
-from edgebuild.errors import DeclarationError, EdgebuildError, StageError
+from edgebuild.errors import DeclarationError, EdgebuildError, StageError, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
 DVC_YAML = """\
@@ -144,6 +144,22 @@ def test_the_supervisors_own_modules_are_not_the_stages(root: Path, run: Run) ->
     (code / "__init__.py").write_text("")
     (code / "params.py").write_text("")
     assert "reads src/edgebuild/params.py" in refusal(root, run, "import edgebuild.params")
+
+
+def test_a_disk_without_room_is_told_as_one_and_not_as_a_fault_of_the_stage(
+    root: Path, run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = "import errno, os; raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))"
+    assert "stage make could not write: the disk is full" in refusal(root, run, code, UsageError)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_library_may_list_the_folders_that_python_searches_and_finds_only_what_is_declared(
+    root: Path, run: Run
+) -> None:
+    run("import sys; assert os.listdir([path for path in sys.path if path.endswith('/src')][0]) == ['own']")
+    (root / "dvc.yaml").write_text(DVC_YAML.replace(", src/own/declared.py", ""))
+    run("import sys; assert os.listdir([path for path in sys.path if path.endswith('/src')][0]) == []")
 
 
 def test_a_missing_file_that_is_nowhere_is_the_stages_own_error(root: Path, run: Run) -> None:

@@ -2,9 +2,10 @@
 
 dvc.lock says what a stage made from what, and not where. This file stands beside
 it, is tracked by git as well, and names for each stage its outputs (by one digest)
-and the environment. A stage restored from DVC's run-cache is not executed and so
-not recorded: its outputs are then others than those written here, and
-the entry is known to be stale.
+and the environment. A stage restored from DVC's run-cache is not executed: its entry
+is then put back from a log of all executions here (in .edgebuild), when the next stage
+executes or `edgebuild run` ends. Outputs that were made elsewhere stay unknown: the
+entry does not fit the outputs of dvc.lock, and so is known to be stale.
 
 One line a stage, and each environment once: a build on the same machine changes
 only the lines of the stages that it executed. The bytes depend on the content only.
@@ -19,15 +20,17 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgebuild.build.environment.cpu import cpu_class
+from edgebuild.build.recorded import recorded
 from edgebuild.errors import UsageError
 
-__all__ = ["NAME", "Environment", "Made", "current", "outs_key", "parse", "read", "write"]
+__all__ = ["NAME", "Environment", "Made", "current", "outs_key", "parse", "read", "refresh", "write"]
 
 NAME = "environment.lock"
 REQUIREMENTS = "requirements/runtime.txt"
@@ -57,6 +60,17 @@ class Environment:
     def id(self) -> str:
         """Eight hexadecimal digits that stand for all of it."""
         return _digest(asdict(self))[:8]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Short texts by name, for people who compare runs; no drift is an empty one."""
+        return {
+            "python": self.python,
+            "system": self.system,
+            "cpu": self.cpu,
+            "environment": self.id,
+            "drift": ", ".join(self.drift),
+        }
 
     @property
     def python_minor(self) -> str:
@@ -110,23 +124,65 @@ def write(root: Path, stage: str, outs: Mapping[str, str], environment: Environm
     The outputs are there already and are good, so this never fails: it
     returns what a person should be told, or None.
     """
-    problem = None
-    state = root / ".edgebuild"
+    made = Made(outs_key(outs), environment)
     try:
-        state.mkdir(exist_ok=True)
-        with (state / f"{NAME}.flock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                made = read(root)
-            except UsageError as error:
-                made, problem = {}, f"{error} It was begun afresh with stage {stage}."
-            made[stage] = Made(outs_key(outs), environment)
-            fresh = state / f"{NAME}.new"
-            fresh.write_text(_text(made), encoding="utf-8")
-            os.replace(fresh, root / NAME)
+        with _locked(root) as log:
+            entry = {"stage": stage, "outs": made.outs, "environment": asdict(environment)}
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            return _update(root, log, {stage: made})
     except OSError as error:
-        problem = f"{NAME} does not say in which environment {stage} ran: {error}"
+        return f"{NAME} does not say in which environment {stage} ran: {error}"
+
+
+def refresh(root: Path) -> str | None:
+    """Put back the entries of stages whose outputs were restored and had been made here; never fails, as `write`."""
+    try:
+        with _locked(root) as log:
+            return _update(root, log, {})
+    except OSError as error:
+        return f"{NAME} does not say in which environment what was restored had been made: {error}"
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[Path]:
+    """Holds the right to write; gives the path of the log."""
+    state = root / ".edgebuild"
+    state.mkdir(exist_ok=True)
+    with (state / f"{NAME}.flock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield state / "environment.log"
+
+
+def _update(root: Path, log: Path, fresh: Mapping[str, Made]) -> str | None:
+    problem = None
+    try:
+        before = read(root)
+    except UsageError as error:
+        if not fresh:
+            return str(error)
+        before, problem = {}, f"{error} It was begun afresh with stage {', '.join(fresh)}."
+    made = {**before, **_restored(root, log, before), **fresh}
+    if made != before or problem:
+        draft = log.with_name(f"{NAME}.new")
+        draft.write_text(_text(made), encoding="utf-8")
+        os.replace(draft, root / NAME)
     return problem
+
+
+def _restored(root: Path, log: Path, before: Mapping[str, Made]) -> dict[str, Made]:
+    """Of stages whose outputs in dvc.lock are not those of ``before``: what the log knows of these outputs."""
+    keys = {stage: outs_key(outs) for stage, outs in recorded(root).items()}
+    stale = {(stage, key) for stage, key in keys.items() if stage not in before or before[stage].outs != key}
+    found = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if stale and log.is_file() else ():
+        with suppress(ValueError, TypeError, KeyError):  # a line that was cut off by a kill
+            entry = json.loads(line)
+            if (entry["stage"], entry["outs"]) in stale:
+                known = entry["environment"]
+                environment = Environment(**{**known, "drift": tuple(known["drift"])})
+                found[entry["stage"]] = Made(entry["outs"], environment)
+    return found
 
 
 def read(root: Path) -> dict[str, Made]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import selectors
@@ -27,6 +28,8 @@ __all__ = ["Listener", "execute"]
 
 #: how long a stage that was asked to stop may take, seconds
 GRACE_S = 5.0
+#: errors of the disk and not of the stage: its traceback would explain nothing
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def execute(
         UsageError, Finding: what the stage raised, with its message.
         DeclarationError: the stage broke the sandbox; the message says where.
         StageError: the stage failed otherwise; its traceback has been shown.
+        OSError: there was no room for what the stage wrote.
         KeyboardInterrupt: SIGINT or SIGTERM arrived.
     """
     namespaces = mounts.available() if namespaces is None else namespaces
@@ -161,6 +165,8 @@ def _judge(stage: str, ended: _Ended) -> None:
                 errors, ended.error["type"], Finding if ended.error["exit_status"] == 1 else UsageError
             )
             raise known(ended.error["message"])
+        if (number := ended.error["errno"]) is not None:
+            raise OSError(number, os.strerror(number))
         raise StageError(f"stage {stage} failed: {ended.error['type']}: {ended.error['message']}")
     code = os.waitstatus_to_exitcode(ended.status)
     if code < 0:
@@ -232,7 +238,8 @@ def _tell(voice: Voice, error: BaseException, broken: list[str]) -> None:
     interrupted = isinstance(error, KeyboardInterrupt)
     # The stage's classes of errors are not the supervisor's: they were imported apart.
     exit_status = getattr(error, "exit_status", None)
-    if exit_status is None and not interrupted:
+    no_room = error.errno if isinstance(error, OSError) and error.errno in NO_ROOM else None
+    if exit_status is None and no_room is None and not interrupted:
         traceback.print_exc()
     voice.say(
         "error",
@@ -240,6 +247,7 @@ def _tell(voice: Voice, error: BaseException, broken: list[str]) -> None:
             "type": type(error).__name__,
             "message": str(error),
             "exit_status": exit_status,
+            "errno": no_room,
             "interrupted": interrupted,
             "broken": broken,
         },

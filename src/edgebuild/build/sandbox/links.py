@@ -22,6 +22,8 @@ State = dict[Path, tuple[int, int]]
 
 def enter(view: View, tree: Path) -> None:
     """Make ``tree`` the working folder and the place that code is imported from."""
+    for path in view.searched:
+        (tree / path.relative_to(view.root)).mkdir(parents=True, exist_ok=True)
     for path in view.inputs:
         link = tree / path.relative_to(view.root) if path.is_relative_to(view.root) else None
         if link is not None and not link.exists():

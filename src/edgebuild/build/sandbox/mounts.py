@@ -69,6 +69,8 @@ def enter(view: View) -> None:
     for path in (*covers, view.root):
         path.mkdir(parents=True, exist_ok=True)  # it may lie in what has just been covered
         _call("mount", b"edgebuild", os.fsencode(path), b"tmpfs", 0, b"mode=755")
+    for path in view.searched:
+        path.mkdir(parents=True, exist_ok=True)
     for path, descriptor in held.items():
         if not _is_there(path, descriptor):
             _make_mount_point(path, descriptor)

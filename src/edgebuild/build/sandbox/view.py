@@ -21,7 +21,8 @@ TEMPORARIES = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 (they are hidden)
 class View:
     """All paths are absolute.
 
-    ``inputs`` can be read and exist under ``root``, where nothing else does.
+    ``inputs`` can be read and exist under ``root``, where nothing else does but the folders
+    that Python ``searched`` for modules, which libraries list: they are empty but for inputs.
     ``outside`` can be read although it lies in a place that is ``hidden``: the
     interpreter, its packages, folders that a declared parameter names.
     ``writable`` are the staging folder and what the stage keeps. ``temporary`` takes
@@ -33,6 +34,7 @@ class View:
     stage: str
     root: Path
     inputs: tuple[Path, ...]
+    searched: tuple[Path, ...]
     outside: tuple[Path, ...]
     hidden: tuple[Path, ...]
     writable: tuple[Path, ...]
@@ -45,7 +47,9 @@ class View:
     def shows(self, path: Path) -> bool:
         """Whether ``path``, which lies under ``root``, exists in the sandbox, as itself or as a folder above."""
         seen = (*self.inputs, *self.writable, *self.outside)
-        return any(path == entry or entry in path.parents or path in entry.parents for entry in seen)
+        return path in self.searched or any(
+            path == entry or entry in path.parents or path in entry.parents for entry in seen
+        )
 
     def takes(self, path: Path) -> bool:
         """Whether the stage may write to ``path``."""
@@ -70,7 +74,9 @@ def view(
     home = Path(environ.get("HOME") or "/")
     hidden = [home, Path(tempfile.gettempdir())]
     interpreter = [Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent]
-    packages = [path for path in map(Path, filter(None, sys.path)) if not path.is_relative_to(root)]
+    search = [path for path in map(Path, filter(None, sys.path)) if path.exists()]
+    packages = [path for path in search if not path.is_relative_to(root)]
+    searched = [path for path in search if path.is_relative_to(root) and path.is_dir()]
     texts = tuple(_texts(values))
     named = [path for path in map(Path, texts) if path.is_absolute()]
     libraries = [Path(path) for path in environ.get("LD_LIBRARY_PATH", "").split(":") if path]
@@ -78,6 +84,7 @@ def view(
         declared.name,
         root,
         tuple(dict.fromkeys(inputs)),
+        tuple(dict.fromkeys(path for path in searched if not path.is_relative_to(sys.prefix))),
         tuple(dict.fromkeys(p for p in (*interpreter, *packages, *named, *libraries) if p.exists())),
         tuple(
             dict.fromkeys(p for p in hidden if p.is_dir() and p != Path(p.anchor) and p not in TEMPORARIES)
