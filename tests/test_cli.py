@@ -17,7 +17,7 @@ from edgebuild.cli import main
 from edgebuild.data.split import Split
 from edgebuild.graph import file
 from tests.networks import LABELS, network
-from tests.test_params import ROOT, copy_repository, listing
+from tests.params.test_params import ROOT, copy_repository, listing
 
 Idx = dict[str, bytes]
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgebuild.assumptions import Cost
 from edgebuild.data.split import Split
 from edgebuild.graph.count import Counts
 from edgebuild.graph.ir import Graph, Grid, Node, Weight
@@ -21,6 +20,7 @@ from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.size import FileFacts
 from edgebuild.measure.summary import latency_table, summary
 from edgebuild.params import read
+from edgebuild.params.cost import Cost
 from edgebuild.report.evidence import Evidence
 from edgebuild.variant import Variant
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgebuild.errors import DataError
-from edgebuild.params import Data
+from edgebuild.params.data import Data
 from edgebuild.sources.registry import load
 from edgebuild.sources.source import source
 

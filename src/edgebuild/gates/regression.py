@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgebuild.budgets import Budgets
 from edgebuild.gates.intervals import Interval, hochberg, mcnemar, newcombe, paired_drop, pooled
 from edgebuild.gates.results import Results, pair
 from edgebuild.gates.speed import Ratio, ratio
+from edgebuild.params.budgets import Budgets
 
 __all__ = ["Change", "Judgement", "changes"]
 

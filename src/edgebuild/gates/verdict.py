@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgebuild.budgets import Budgets, LatencyLimit, Limits
 from edgebuild.errors import Finding
 from edgebuild.gates.intervals import Interval, paired_drop, quantile
 from edgebuild.gates.quantity import QUANTITIES, Quantity
 from edgebuild.gates.results import Results
 from edgebuild.gates.speed import ratio
 from edgebuild.measure.accuracy import wilson
+from edgebuild.params.budgets import Budgets, LatencyLimit, Limits
 
 __all__ = ["Outcome", "Verdict", "verdicts"]
 
@@ -30,7 +30,7 @@ Outcome = Literal["passed", "not proven", "not measured", "failed"]
 class Verdict:
     """One budget of one variant.
 
-    Numbers are in the limit's own unit (`edgebuild.budgets`). ``found`` is None
+    Numbers are in the limit's own unit (`edgebuild.params.budgets`). ``found`` is None
     where nothing was measured, ``interval`` None where nothing was sampled.
     ``fails`` says whether it stops a build: that depends on ``strict``, too.
     """

@@ -19,7 +19,7 @@ from edgebuild.measure import layers
 from edgebuild.measure.layers import Layer
 
 if TYPE_CHECKING:
-    from edgebuild.assumptions import Cost
+    from edgebuild.params.cost import Cost
 
 __all__ = ["Evidence", "read"]
 

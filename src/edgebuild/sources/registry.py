@@ -11,7 +11,7 @@ from edgebuild.sources import digits, fashion_mnist
 from edgebuild.sources.source import Load, Source
 
 if TYPE_CHECKING:
-    from edgebuild.params import Data
+    from edgebuild.params.data import Data
 
 __all__ = ["SOURCES", "load"]
 

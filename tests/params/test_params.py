@@ -12,9 +12,10 @@ import pytest
 from edgebuild.build.environment.variables import PINNED
 from edgebuild.cli import main
 from edgebuild.errors import ParamsError
-from edgebuild.params import VariantParams, read
+from edgebuild.params import read
+from edgebuild.params.files import VariantParams
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 LITERT_INT8 = "  pruned-litert-int8: {model: pruned, format: litert, precision: int8, ending: tflite}\n"
 
