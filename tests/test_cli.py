@@ -250,6 +250,11 @@ def test_an_unknown_stage_is_answered_with_those_there_are(
         assert word in message
 
 
+def test_a_single_stage_is_never_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "prepare", "--pull"]) == 2
+    assert "edgebuild run --pull" in capsys.readouterr().err
+
+
 def test_help_tells_every_command_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="^0$"):
         main(["--help"])
