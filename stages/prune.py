@@ -14,11 +14,11 @@ from edgebuild.compress.teacher import open_teacher
 from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
 from edgebuild.measure.candidate import litert_us
+from edgebuild.tasks.registry import open_task
 from edgebuild.train import backend
 from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
 from edgebuild.train.loop import fit, keras_trainee, total_steps
-from edgebuild.train.losses import distillation
 
 if TYPE_CHECKING:
     from edgebuild.build.stage import Stage
@@ -28,23 +28,25 @@ def main(stage: Stage) -> None:
     """train, validation, student, teacher → models/pruned-keras-fp32.keras."""
     params, seed, threads = stage.params.prune, stage.params.seed, stage.params.threads
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
+    task = open_task(stage.params.task)
     tf, keras = backend.load(seed, threads)
     model = keras_format.load_model(keras, stage.dep("models/student-keras-fp32.keras"))
     layout = analyse(model)
     whole = macs(layout)
     for name, why in layout.pinned.items():
         stage.warn(f"{name} keeps its channels, and those that it reads: {why}")
-    loss = distillation(params.temperature, params.alpha)
+    loss = task.distillation(params.temperature, params.alpha)
     logits, teacher = stage.dep("data/teacher-logits.npy"), stage.dep(stage.params.distill.teacher)
-    shape, classes = train.images.shape[1:], len(train.classes)
+    shape = train.images.shape[1:]
     guide = guide_of(
         lambda: open_teacher(
-            tf, keras, teacher, scale=train.scale, shape=shape, classes=classes, threads=threads
+            tf, keras, teacher,
+            task=task, scale=train.scale, shape=shape, classes=train.classes, threads=threads,
         ),
         logits,
         params,
-    )
-    history = History(stage.metrics, stage.progress)
+    )  # fmt: skip
+    history = History(stage.metrics, stage.progress, task.figure)
     checkpoints = Checkpoints(stage.kept, stage.say, stage.warn)
 
     def recover(model: Any, name: str, pruner: prune.Pruner | None = None) -> None:
@@ -52,7 +54,7 @@ def main(stage: Stage) -> None:
         if pruner is not None:
             trainee = replace(trainee, state=[*trainee.state, *pruner.masks])
         fit(
-            tf, keras, trainee, train, validation, params, seed=seed,
+            tf, keras, trainee, train, validation, params, task=task, seed=seed,
             on_epoch=history.add, guide=guide, after_step=pruner, checkpoint=checkpoints.of(name),
         )  # fmt: skip
 
@@ -60,7 +62,7 @@ def main(stage: Stage) -> None:
         time = litert_us if params.cost == "latency" else None
         share, known = share_of_round(params.keep, params.rounds), read_logits(logits)
         for number in range(1, params.rounds + 1):
-            model = cut(tf, model, params, share, train=train, logits=known, loss=loss, time=time)
+            model = cut(tf, model, params, share, task=task, train=train, logits=known, loss=loss, time=time)
             recover(model, f"round-{number}")
     else:
         ramp = round(params.ramp * total_steps(len(train), params))

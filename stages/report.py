@@ -19,6 +19,7 @@ from edgebuild.measure.size import file_facts
 from edgebuild.measure.summary import latency_table, summary
 from edgebuild.report import evidence, page
 from edgebuild.report.evidence import Evidence
+from edgebuild.tasks.registry import open_task
 from edgebuild.variant import Variant
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main(stage: Stage) -> None:
     sensitivity = layers.read(stage.dep("metrics/sensitivity.csv"))
     results = summary(
         variants,
+        task=open_task(stage.params.task),
         dataset=read_json(stage.dep("metrics/data.json")),
         reference=trained[0].id,
         sources={variant.id: f"{variant.model}-keras-fp32" for variant in variants if variant not in trained},
@@ -63,12 +65,9 @@ def main(stage: Stage) -> None:
     sizes, times = points(results), points(results, speeds)
     plots.sizes(stage.out("plots/sizes.png"), sizes)
     plots.sensitivity(stage.out("plots/sensitivity.png"), sensitivity)
-    plots.trade_off(
-        stage.out("plots/accuracy-size.png"), sizes, cost="size, KiB", title="Accuracy against size"
-    )
-    plots.trade_off(
-        stage.out("plots/accuracy-latency.png"), times, cost="p50, µs", title="Accuracy against latency"
-    )
+    for name, given, cost in (("size", sizes, "size, KiB"), ("latency", times, "p50, µs")):
+        title = f"Accuracy against {name}"
+        plots.trade_off(stage.out(f"plots/accuracy-{name}.png"), given, cost=cost, title=title)
     for model in ("teacher", "pruned"):
         counted = confusion(logits[f"{model}-keras-fp32"], test.labels)
         path = stage.out(f"plots/confusion-{model}.png")

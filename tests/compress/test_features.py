@@ -9,6 +9,7 @@ import pytest
 
 from edgebuild.compress.features import attention_loss, feature_trainee, paired_maps
 from edgebuild.errors import UsageError
+from edgebuild.tasks.classification import Classification
 from edgebuild.train.loop import fit
 from edgebuild.train.losses import cross_entropy
 from edgebuild.zoo.ds_cnn import ds_cnn
@@ -75,7 +76,7 @@ def test_the_student_learns_and_the_teacher_stays(backend, networks, kind):
     )
     assert (len(trainee.variables) > len(student.trainable_variables)) == (kind == "hint")
     epochs = []
-    fit(tf, keras, trainee, data, data, recipe, seed=1, on_epoch=epochs.append)
+    fit(tf, keras, trainee, data, data, recipe, task=Classification(), seed=1, on_epoch=epochs.append)
     assert epochs[-1].metrics["loss"] < epochs[0].metrics["loss"]
     assert all(np.array_equal(old, np.array(new)) for old, new in zip(before, teacher.weights, strict=True))
 

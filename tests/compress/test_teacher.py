@@ -7,12 +7,13 @@ import pytest
 
 from edgebuild.compress.quantize import to_int8
 from edgebuild.compress.ranges import observe
-from edgebuild.compress.teacher import as_logits, open_teacher
+from edgebuild.compress.teacher import open_teacher
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph.freeze import freeze
 from edgebuild.graph.run import run
+from edgebuild.tasks.classification import Classification
 from edgebuild.zoo.ds_cnn import ds_cnn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -27,7 +28,9 @@ def model(backend):
 
 def ask(backend, path, classes=3, shape=(8, 8, 1)):
     tf, keras = backend
-    opened = open_teacher(tf, keras, path, scale=1 / 255, shape=shape, classes=classes, threads=1)
+    names = tuple(map(str, range(classes)))
+    task = Classification()
+    opened = open_teacher(tf, keras, path, task=task, scale=1 / 255, shape=shape, classes=names, threads=1)
     return opened(IMAGES)
 
 
@@ -63,14 +66,14 @@ def test_a_teacher_of_other_images_is_refused(backend, model, tmp_path, ending):
 
 def test_probabilities_become_log_probabilities():
     probabilities = np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32)
-    found = as_logits(probabilities)
+    found = Classification().as_outputs(probabilities)
     powers = np.exp(found)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), probabilities, atol=1e-6)
 
 
 def test_logits_stay_as_they_are():
     logits = np.array([[2.0, -1.0], [0.5, 0.6]], np.float32)
-    assert as_logits(logits) is logits
+    assert Classification().as_outputs(logits) is logits
 
 
 def test_a_teacher_of_other_classes_is_refused(backend, model, tmp_path):

@@ -9,9 +9,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgebuild.errors import ParityError
-from edgebuild.measure.oracle import GRID_LIMITS, HALF, Limit, Verdict, compare, judge
+from edgebuild.measure.oracle import GRID_LIMITS, HALF, Comparison, Limit, Verdict, judge
+from edgebuild.tasks.classification import Classification
 
 STEP = 0.25
+
+
+def compare(outputs, reference, step, chunk=5):
+    """The verdict of a classification, whose images nobody looks at."""
+    compared = Comparison(Classification(), step)
+    for start in range(0, len(outputs), chunk):
+        part = slice(start, start + chunk)
+        compared.add(outputs[part], reference[part], np.zeros((0, 1, 1, 1), np.float32))
+    assert compared.images == len(outputs)
+    return compared.verdict(np.zeros(len(outputs), np.int64))
+
+
 codes = hnp.arrays(np.int64, (8, 4), elements=st.integers(-128, 127))
 
 

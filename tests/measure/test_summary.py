@@ -16,6 +16,7 @@ from edgebuild.measure.latency import Latency
 from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.size import FileFacts
 from edgebuild.measure.summary import latency_table, summary
+from edgebuild.tasks.classification import Classification
 from edgebuild.variant import Variant
 
 TEACHER = Variant("teacher", "keras", "fp32")
@@ -27,6 +28,7 @@ ONE_WRONG = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, 1.1234567]], np.float32)
 def inputs(**changes: Any) -> dict[str, Any]:
     ids = (TEACHER.id, EXPORT.id)
     return {
+        "task": Classification(),
         "dataset": {"name": "pets"},
         "reference": TEACHER.id,
         "sources": {EXPORT.id: TEACHER.id},
@@ -40,7 +42,7 @@ def inputs(**changes: Any) -> dict[str, Any]:
 
 def test_it_has_the_fields_of_the_contract_in_order() -> None:
     found = summary([TEACHER, EXPORT], **inputs())
-    assert list(found) == ["schema", "dataset", "reference", "variants"]
+    assert list(found) == ["schema", "task", "quality", "dataset", "reference", "variants"]
     assert list(found["variants"][0]) == [
         "id",
         "model",
@@ -56,6 +58,7 @@ def test_it_has_the_fields_of_the_contract_in_order() -> None:
         "accuracy",
         "accuracy_ci95",
         "accuracy_drop",
+        "metrics",
         "agreement_with_reference",
         "agreement_with_source",
         "max_abs_error",

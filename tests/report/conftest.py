@@ -22,6 +22,7 @@ from edgebuild.measure.summary import latency_table, summary
 from edgebuild.params import read
 from edgebuild.params.cost import Cost
 from edgebuild.report.evidence import Evidence
+from edgebuild.tasks.classification import Classification
 from edgebuild.variant import Variant
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,7 @@ def build(cost: Cost) -> Callable[..., Evidence]:
         return Evidence(
             summary=summary(
                 variants,
+                task=Classification(),
                 dataset={"name": "pets & <b>co</b>", "sha256": "0" * 64, "train_images_in_test": 0},
                 reference="teacher-keras-fp32",
                 sources={variant.id: f"{variant.model}-keras-fp32" for variant in exported},

@@ -6,10 +6,10 @@ change of theirs must not train a student again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,15 @@ from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.train.loop import Inference, inference
 
-__all__ = ["Teacher", "as_logits", "open_teacher"]
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Task
+
+__all__ = ["Teacher", "open_teacher"]
 
 Floats = npt.NDArray[np.float32]
 #: real images, float32 (n, h, w, c) → what the file answers, (n, classes)
 Ask = Callable[[Floats], npt.NDArray[np.generic]]
 
-#: Probabilities are kept above this, so that their logarithms stay finite.
-SMALLEST = np.float32(1e-7)
 BATCH = 256
 
 
@@ -48,20 +49,21 @@ def open_teacher(
     keras: Any,
     path: Path,
     *,
+    task: Task,
     scale: float,
     shape: tuple[int, int, int],
-    classes: int,
+    classes: Sequence[str],
     threads: int,
 ) -> Teacher:
     """The teacher in ``path``, for images of ``shape``.
 
-    It sees real images, ``stored · scale``. One that ends in a softmax
-    gives log-probabilities, which are logits too.
+    It sees real images, ``stored · scale``. What it gives is brought into the
+    form of the task's outputs: the probabilities of a softmax become logits.
 
     Raises:
         UsageError: a file of another kind.
         DataError: the file is missing or refused by its runtime, takes other
-            images, or answers with something else than one logit per class.
+            images, or answers with something else than the task's outputs.
     """
     runtimes = {".onnx": _open_onnx, ".tflite": _open_tflite}
     if path.suffix != ".keras" and path.suffix not in runtimes:
@@ -75,24 +77,19 @@ def open_teacher(
     else:
         infer = _batched(runtimes[path.suffix](path, shape, threads), scale)
 
+    outputs = task.outputs(shape, classes)
+
     def ask(images: npt.NDArray[np.uint8]) -> Floats:
         answers = np.asarray(infer(images), np.float32)
-        if answers.shape != (len(images), classes) or not np.isfinite(answers).all():
+        if answers.shape != (len(images), outputs) or not np.isfinite(answers).all():
             raise DataError(
-                f"the teacher {path.name} must give {classes} finite numbers per image, one per class, but for "
+                f"the teacher {path.name} must give {outputs} finite numbers per image for this {task.kind}, but for "
                 f"{len(images)} images it gives {'' if np.isfinite(answers).all() else 'non-finite '}"
                 f"numbers of shape {answers.shape}; was it trained on other classes?"
             )
-        return as_logits(answers)
+        return np.asarray(task.as_outputs(answers), np.float32)
 
     return Teacher(ask, model)
-
-
-def as_logits(answers: Floats) -> Floats:
-    """Logits as they are; probabilities (no entry negative, every row's sum 1) as their logarithms."""
-    if (answers >= 0).all() and np.allclose(answers.sum(axis=1), 1, atol=1e-3):
-        return np.log(np.maximum(answers, SMALLEST))
-    return answers
 
 
 def _batched(ask: Ask, scale: float) -> Inference:

@@ -7,26 +7,30 @@ published; this asks with the test split, and counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import ParityError
 
-__all__ = ["GRID_LIMITS", "HALF", "LABELS", "Limit", "Verdict", "compare", "judge"]
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Answers, Labels, Task
+
+__all__ = ["GRID_LIMITS", "HALF", "LABELS", "Comparison", "Limit", "Verdict", "judge"]
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What an integer file may differ by: share of equal logits, steps of the output grid, share of equal labels.
+    """What an integer file may differ by: share of equal outputs, steps of the output grid, share of equal decisions.
 
-    An image counts as differently labelled only if the reference itself prefers
-    its label by more than one step: on an integer grid classes can tie.
+    "Labels" are the task's decisions: classes of images, say. One counts as
+    different only if the reference itself prefers its own by more than one step:
+    on an integer grid classes can tie.
     """
 
     equal: float
@@ -54,7 +58,7 @@ LABELS = 0.995
 class Verdict:
     """How a file's logits compare with the reference's on ``images`` images.
 
-    ``labels`` is the share of equal labels, ties left out (see :class:`Limit`).
+    ``labels`` is the share of equal decisions, ties left out (see :class:`Limit`).
     ``equal`` (share of logits) and ``steps`` (largest distance) are those of an
     integer output, None for a float one.
     """
@@ -80,21 +84,47 @@ class Verdict:
         )
 
 
-def compare(logits: Floats, reference: Floats, step: float | None) -> Verdict:
-    """Compare two sets of logits, float32 ``(n, classes)``; ``step`` is the scale of an integer output."""
-    chosen, expected = logits.argmax(axis=1), reference.argmax(axis=1)
-    rows = np.arange(len(reference))
-    lead = reference[rows, expected] - reference[rows, chosen]
-    tied = np.zeros(len(rows), bool) if step is None else np.rint(lead / np.float32(step)) <= 1
-    labels = float(np.mean((chosen == expected) | tied))
-    if step is None:
-        return Verdict(len(rows), labels)
-    steps = np.abs(np.rint((logits - reference) / np.float32(step)))
-    return Verdict(len(rows), labels, float(np.mean(steps == 0)), int(steps.max()))
+@dataclass
+class Comparison:
+    """Collects the outputs and answers of a file and of its reference, chunk by chunk.
+
+    ``step`` is the scale of an integer output, None of a float one. Only the
+    answers are kept: outputs may be many.
+    """
+
+    task: Task
+    step: float | None
+    _answers: list[tuple[Answers, Answers]] = field(default_factory=list)
+    _outputs: int = 0
+    _equal: int = 0
+    _steps: int = 0
+
+    @property
+    def images(self) -> int:
+        """How many were added."""
+        return sum(len(found) for found, _ in self._answers)
+
+    def add(self, outputs: Floats, reference: Floats, images: Floats) -> None:
+        """Those of one chunk of real images, float32 ``(n, outputs)`` each."""
+        self._answers.append((self.task.answers(outputs, images), self.task.answers(reference, images)))
+        if self.step is not None:
+            steps = np.abs(np.rint((outputs - reference) / np.float32(self.step)))
+            self._outputs += steps.size
+            self._equal += int(np.count_nonzero(steps == 0))
+            self._steps = max(self._steps, int(steps.max()))
+
+    def verdict(self, labels: Labels) -> Verdict:
+        """The outcome; ``labels`` are those of the images that were added."""
+        found, expected = (np.concatenate(parts) for parts in zip(*self._answers, strict=True))
+        alike = self.task.settled(expected, labels).alike(found, expected, self.step or 0.0)
+        share = float(np.mean(alike))
+        if self.step is None:
+            return Verdict(len(found), share)
+        return Verdict(len(found), share, self._equal / self._outputs, self._steps)
 
 
-def judge(verdict: Verdict, limit: Limit, what: str) -> None:
-    """Hold ``verdict`` against ``limit``; ``what`` names the file in the message.
+def judge(verdict: Verdict, limit: Limit, what: str) -> Verdict:
+    """``verdict``, held against ``limit``; ``what`` names the file in the message.
 
     Raises:
         ParityError: it exceeds the limit.
@@ -109,3 +139,4 @@ def judge(verdict: Verdict, limit: Limit, what: str) -> None:
             f"{limit.steps} step(s) away and agree on {limit.labels:.1%} of the labels, but on {verdict.images:,} "
             f"images it has {verdict}; this runtime computes something else than the graph says"
         )
+    return verdict

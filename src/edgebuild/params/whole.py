@@ -15,6 +15,7 @@ from edgebuild.params.files import TRAINED, Benchmark, Export, VariantParams, pr
 from edgebuild.params.kinds import Seed
 from edgebuild.params.networks import Student, Teacher
 from edgebuild.params.quantize import Quantize
+from edgebuild.params.task import Task
 from edgebuild.params.training import Distill, Finetune, Prune
 from edgebuild.strict import Range, build, read_yaml
 
@@ -28,6 +29,7 @@ class Params:
     project: str  #: names the MLflow experiments
     seed: Seed  #: initial weights, order of batches and augmentation of every training
     threads: Annotated[int, Range(1, 256)]  #: per operation while training; another count gives other bits
+    task: Task
     data: Data
     teacher: Teacher
     student: Student
@@ -56,6 +58,8 @@ def read(path: Path) -> Params:
     params, problems = build(Params, read_yaml(path))
     if params is not None:
         problems += problems_of_variants(params.variants)
+        problems += params.teacher.problems()
+        problems += params.student.problems(params.distill.teacher)
         problems += params.prune.problems()
         problems += params.cost.problems([*params.variants, *TRAINED])
         problems += params.budgets.problems(params.ids) if params.budgets else []
