@@ -1,0 +1,43 @@
+"""What an architecture may be called in params.yaml; apart from the networks, to be read before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+
+__all__ = ["APPLICATIONS", "ARCHITECTURES", "PREFIX", "TEACHER", "problem_of"]
+
+#: Those of :mod:`edgebuild.zoo.registry`.
+ARCHITECTURES = ("resnet", "ds_cnn", "mobilenet_v2", "mlp", "autoencoder")
+
+#: The student that is the teacher itself.
+TEACHER = "teacher"
+
+PREFIX = "keras.applications."
+
+#: Those of Keras 3 whose layers can all be exported. The others are ConvNeXt, which normalizes by
+#: layer, and InceptionResNetV2, which has a layer of its own.
+APPLICATIONS = (
+    *(f"DenseNet{depth}" for depth in (121, 169, 201)),
+    *(f"EfficientNetB{size}" for size in range(8)),
+    *(f"EfficientNetV2{size}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")),
+    *("InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small"),
+    *("NASNetLarge", "NASNetMobile"),
+    *(f"ResNet{depth}{version}" for depth in (50, 101, 152) for version in ("", "V2")),
+    *("VGG16", "VGG19", "Xception"),
+)
+
+
+def problem_of(name: str, others: tuple[str, ...] = ()) -> str | None:
+    """What is wrong with the name of an architecture, where ``others`` may stand for one, too."""
+    known = (*ARCHITECTURES, *others)
+    applications = tuple(f"{PREFIX}{network}" for network in APPLICATIONS)
+    if name in (*known, *applications) or ":" in name:
+        return None
+    near = difflib.get_close_matches(name, (*known, *applications), n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    if name.startswith(PREFIX):
+        return f"{name!r} is none of those that can be exported: {', '.join(APPLICATIONS)}{hint}"
+    return (
+        f"{name!r} is not allowed; choose {' or '.join(known)}, a network of keras.applications such as "
+        f"{PREFIX}MobileNetV2, or module:function for your own{hint}"
+    )
