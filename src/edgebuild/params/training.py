@@ -32,7 +32,7 @@ class Distill:
 class Prune:
     """Removing channels or weights from the student, with further training."""
 
-    method: Literal["structured", "unstructured"]
+    method: Literal["structured", "unstructured", "none"]  #: none: the student goes on as it is
     keep: Annotated[float, Range(0.0, 1.0, open_low=True)]  #: structured: share of the cost that stays
     cost: Literal[
         "macs", "latency"
