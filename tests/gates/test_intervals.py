@@ -6,20 +6,21 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from edgebuild.gates.intervals import (
     bootstrap_ratio,
     hochberg,
+    independent_drop,
     mcnemar,
-    newcombe,
+    p_from_interval,
     paired_drop,
     percentile_error,
-    pooled,
     quantile,
 )
+from edgebuild.measure.accuracy import wilson
 
 #: lost, gained, total
 tables = st.integers(2, 2000).flatmap(
@@ -121,34 +122,40 @@ def test_two_equally_good_models_seldom_look_different_to_mcnemar(share: float) 
     assert alarm <= 0.052
 
 
-def test_newcombes_interval_is_that_of_his_example() -> None:
+def test_the_interval_from_two_of_wilsons_is_newcombes_of_his_example() -> None:
     # Newcombe 1998, table II, method 10, 56/70 against 48/80.
-    low, high = newcombe((56, 70), (48, 80), 0.95)
+    low, high = independent_drop(56 / 70, wilson(56, 70), 48 / 80, wilson(48, 80))
     assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
-@given(samples, samples, confidences)
-def test_newcombes_interval_holds_the_difference(
-    first: tuple[int, int], second: tuple[int, int], confidence: float
-) -> None:
-    low, high = newcombe(first, second, confidence)
-    difference = first[0] / first[1] - second[0] / second[1]
-    assert -1 - 1e-9 <= low <= difference + 1e-9
-    assert difference - 1e-9 <= high <= 1 + 1e-9
-
-
-@given(st.tuples(st.integers(1, 499), st.just(500)), st.tuples(st.integers(1, 699), st.just(700)))
-def test_the_pooled_test_is_the_chi_squared_test_of_the_table(
+@given(samples, samples)
+def test_the_interval_of_independent_shares_holds_their_difference(
     first: tuple[int, int], second: tuple[int, int]
 ) -> None:
-    table = [[count, total - count] for count, total in (first, second)]
-    assert pooled(first, second) == pytest.approx(
-        stats.chi2_contingency(table, correction=False).pvalue, abs=1e-9
-    )
+    one, two = first[0] / first[1], second[0] / second[1]
+    low, high = independent_drop(one, wilson(*first), two, wilson(*second))
+    assert -1 - 1e-9 <= low <= one - two <= high <= 1 + 1e-9
 
 
-def test_the_pooled_test_cannot_tell_two_samples_without_any_error_apart() -> None:
-    assert pooled((5, 5), (9, 9)) == 1.0
+@given(st.floats(-1, 1), st.floats(0.01, 1), st.floats(0.01, 1), st.floats(-2, 2), confidences)
+def test_a_value_is_significantly_off_just_where_the_interval_excludes_it(
+    found: float, below: float, above: float, value: float, confidence: float
+) -> None:
+    low, high = found - below, found + above
+    assume(min(abs(value - low), abs(value - high)) > 1e-6)
+    p = p_from_interval(found, (low, high), value, confidence)
+    assert (p < 1 - confidence) == (not low < value < high)
+
+
+def test_the_p_value_of_a_symmetric_interval_is_the_normal_one() -> None:
+    wide = quantile(0.9) * 0.5
+    p = p_from_interval(2.0, (2 - wide, 2 + wide), 1.0, 0.9)
+    assert p == pytest.approx(2 * stats.norm.sf(1.0 / 0.5))
+
+
+def test_an_exact_figure_is_either_the_value_or_is_not() -> None:
+    assert p_from_interval(0.5, (0.5, 0.5), 0.5, 0.95) == 1.0
+    assert p_from_interval(0.5, (0.5, 0.5), 0.4, 0.95) == 0.0
 
 
 @given(st.lists(st.floats(0, 1), max_size=12), st.floats(0.001, 0.2))

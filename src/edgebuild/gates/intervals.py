@@ -15,17 +15,15 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.measure.accuracy import wilson
-
 __all__ = [
     "Interval",
     "bootstrap_ratio",
     "hochberg",
+    "independent_drop",
     "mcnemar",
-    "newcombe",
+    "p_from_interval",
     "paired_drop",
     "percentile_error",
-    "pooled",
     "quantile",
 ]
 
@@ -40,12 +38,12 @@ def quantile(confidence: float) -> float:
 
 
 def paired_drop(lost: int, gained: int, total: int, confidence: float) -> Interval:
-    """The score interval of the difference of two accuracies on the same images.
+    """The score interval of the difference of two accuracies on the same examples.
 
-    ``lost`` images only the first model gets right, ``gained`` only the second;
+    ``lost`` examples only the first model gets right, ``gained`` only the second;
     the interval is that of (lost - gained) / total, the second model's drop.
-    Images that both or neither get right do not matter, and with no image
-    between them it still has a width: that of what so few images cannot exclude.
+    Examples that both or neither get right do not matter, and with no example
+    between them it still has a width: that of what so few examples cannot exclude.
 
     T. Tango, "Equivalence test and confidence interval for the difference in
     proportions for the paired-sample design", Statistics in Medicine 17, 1998;
@@ -71,7 +69,7 @@ def _score(drop: float, lost: int, gained: int, total: int) -> float:
     linear = -(lost + gained) + (2 * total - lost + gained) * drop
     product = -gained * drop * (1 - drop)
     root = math.sqrt(max(0.0, linear * linear - 8 * total * product))
-    share = (root - linear) / (4 * total)  # the likeliest share of gained images, given ``drop``
+    share = (root - linear) / (4 * total)  # the likeliest share of gained examples, given ``drop``
     variance = total * (2 * share + drop * (1 - drop))
     distance = lost - gained - total * drop
     if variance <= 0:
@@ -93,7 +91,7 @@ def _solve(above: Callable[[float], bool], low: float, high: float) -> float:
 def mcnemar(lost: int, gained: int) -> float:
     """The two-sided mid-p value of McNemar's test that two models are equally good.
 
-    If they are, each image that only one gets right is the toss of a fair coin.
+    If they are, each example that only one gets right is the toss of a fair coin.
     Half of the observed outcome's own probability counts, which makes the exact
     test less timid and keeps its error near the nominal one: Fagerland, Lydersen
     and Laake, "The McNemar test for binary matched-pairs data: mid-p and
@@ -113,30 +111,32 @@ def mcnemar(lost: int, gained: int) -> float:
     return (2 * tail + term) / outcomes
 
 
-def newcombe(first: tuple[int, int], second: tuple[int, int], confidence: float) -> Interval:
-    """The interval of how much ``second``'s share lies below ``first``'s; each is (count, total).
+def independent_drop(first: float, one: Interval, second: float, two: Interval) -> Interval:
+    """The interval of how much ``second`` lies below ``first``, from the interval of each: independent estimates.
 
-    For shares of two independent samples: method 10 of R. G. Newcombe, "Interval
+    With Wilson's intervals of two shares it is method 10 of R. G. Newcombe, "Interval
     estimation for the difference between independent proportions: comparison of
-    eleven methods", Statistics in Medicine 17, 1998.
+    eleven methods", Statistics in Medicine 17, 1998; with others G. Y. Zou and
+    A. Donner, "Construction of confidence limits about effect measures: a general
+    approach", Statistics in Medicine 27, 2008.
     """
-    z = quantile(confidence)
-    (low1, high1), (low2, high2) = wilson(*first, z), wilson(*second, z)
-    one, two = first[0] / first[1], second[0] / second[1]
+    difference = first - second
     return (
-        one - two - math.hypot(one - low1, high2 - two),
-        one - two + math.hypot(high1 - one, two - low2),
+        difference - math.hypot(first - one[0], two[1] - second),
+        difference + math.hypot(one[1] - first, second - two[0]),
     )
 
 
-def pooled(first: tuple[int, int], second: tuple[int, int]) -> float:
-    """The two-sided p-value that two independent shares, each (count, total), are equal: the pooled z-test."""
-    total = first[1] + second[1]
-    share = (first[0] + second[0]) / total
-    variance = share * (1 - share) * (1 / first[1] + 1 / second[1])
-    if variance <= 0:
-        return 1.0
-    return math.erfc(abs(first[0] / first[1] - second[0] / second[1]) / math.sqrt(2 * variance))
+def p_from_interval(found: float, interval: Interval, value: float, confidence: float) -> float:
+    """The two-sided p-value that the true figure is ``value``, as if the estimate were normal.
+
+    The standard error is that of the interval's side on which ``value`` lies, so the p-value is below
+    1 - ``confidence`` just where the interval excludes it.
+    """
+    side = found - interval[0] if value <= found else interval[1] - found
+    if side <= 0:
+        return 1.0 if found == value else 0.0
+    return math.erfc(abs(found - value) * quantile(confidence) / (side * math.sqrt(2)))
 
 
 def hochberg(values: Sequence[float]) -> tuple[float, ...]:

@@ -15,10 +15,17 @@ class Quantity:
     title: str
     floor: bool
     write: Callable[[float], str]
+    #: differences, where they are written in another unit
+    write_difference: Callable[[float], str] | None = None
 
     def margin(self, limit: float, found: float) -> float:
         """How far ``found`` lies on the good side of ``limit``, in the figure's own unit; negative beyond it."""
         return found - limit if self.floor else limit - found
+
+    def difference(self, value: float) -> str:
+        """``value``, a margin, with its sign."""
+        text = (self.write_difference or self.write)(value)
+        return text if text.startswith("−") else f"+{text}"
 
     def limit(self, value: float) -> str:
         return f"{'≥' if self.floor else '≤'} {self.write(value)}"
@@ -30,6 +37,10 @@ def _percent(share: float) -> str:
 
 def _points(points: float) -> str:
     return f"{points:z.2f} pt".replace("-", "−")
+
+
+def _in_points(share: float) -> str:
+    return _points(100 * share)
 
 
 def _bytes(count: float) -> str:
@@ -46,11 +57,13 @@ def _times(ratio: float) -> str:
 
 #: By the name of its limit in params.yaml.
 QUANTITIES: Mapping[str, Quantity] = {
-    "accuracy": Quantity("accuracy", floor=True, write=_percent),
+    "accuracy": Quantity("accuracy", floor=True, write=_percent, write_difference=_in_points),
     "drop": Quantity("drop against the teacher", floor=False, write=_points),
-    "agreement": Quantity("agreement with the teacher", floor=True, write=_percent),
-    "parity_labels": Quantity("labels as its graph", floor=True, write=_percent),
-    "parity_logits": Quantity("logits as its graph", floor=True, write=_percent),
+    "agreement": Quantity(
+        "agreement with the teacher", floor=True, write=_percent, write_difference=_in_points
+    ),
+    "parity_labels": Quantity("labels as its graph", floor=True, write=_percent, write_difference=_in_points),
+    "parity_logits": Quantity("logits as its graph", floor=True, write=_percent, write_difference=_in_points),
     "bytes": Quantity("size", floor=False, write=_bytes),
     "gzip_bytes": Quantity("size, gzipped", floor=False, write=_bytes),
     "latency": Quantity("latency", floor=False, write=_times),

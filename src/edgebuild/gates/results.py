@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import DataError, Finding
-from edgebuild.measure.accuracy import predicted
 
-__all__ = ["Pair", "Results", "answers", "assemble", "labels", "pair"]
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Answers, Labels, Task
 
-Classes = npt.NDArray[np.int64]
+__all__ = ["Results", "assemble"]
 
 TEST = "data/test.npz"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models on the same images: those that only one of them gets right.
-
-    ``counted`` is False where the answers are not there and the two numbers are
-    the most that the summary admits: the interval is then wider than it has to be.
-    """
-
-    lost: int
-    gained: int
-    total: int
-    counted: bool = True
+#: Tasks whose quality is the share of examples that are answered rightly.
+COUNTED = ("classification", "regression")
+#: The standard deviation of a few hundred resamples is known to a few percent.
+RESAMPLES = 400
 
 
 @dataclass(frozen=True)
@@ -39,16 +29,18 @@ class Results:
     """One build.
 
     ``summary`` and ``latency`` are metrics/summary.json and metrics/latency.json.
-    ``answers`` are the predicted classes of the test images, int64 ``(n,)`` by
-    variant id, and ``labels`` the true ones; without the predictions both are empty.
-    ``machines`` says for variants, where it is known, which kind of machine timed them.
+    ``answers`` are those of the test examples by variant id, ``(n, k)``, and ``labels``
+    the true ones; where any of them is missing, both are empty. ``machines`` says for
+    variants, where it is known, which kind of machine timed them.
     """
 
     summary: Mapping[str, Any]
     latency: Mapping[str, Any]
-    answers: Mapping[str, Classes]
-    labels: Classes
+    task: Task
+    answers: Mapping[str, Answers]
+    labels: Labels
     machines: Mapping[str, str]
+    _resampled: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property
     def reference(self) -> str:
@@ -56,14 +48,24 @@ class Results:
         return str(self.summary["reference"])
 
     @property
-    def images(self) -> int:
-        """How many test images there are."""
+    def examples(self) -> int:
+        """How many test examples there are."""
         return int(self.summary["dataset"]["splits"]["test"]["images"])
 
     @property
     def test_set(self) -> str:
-        """Which test images they are: the digest of the split."""
+        """Which test examples they are: the digest of the split."""
         return str(self.summary["dataset"]["splits"]["test"]["sha256"])
+
+    @property
+    def kind(self) -> str:
+        """The task that the summary is of; earlier versions knew but one."""
+        return str(self.summary.get("task", "classification"))
+
+    @property
+    def counted(self) -> bool:
+        """Is the quality a share of the examples?"""
+        return self.kind in COUNTED
 
     @property
     def variants(self) -> dict[str, Mapping[str, Any]]:
@@ -76,88 +78,74 @@ class Results:
         return {entry["id"]: entry for entry in self.latency["variants"]}
 
     def share(self, name: str, what: str) -> tuple[int, int]:
-        """A share of the test images in the summary (``accuracy``, say) as count and total."""
-        return round(self.variants[name][what] * self.images), self.images
+        """A share of the test examples in the summary (``accuracy``, say) as count and total."""
+        return round(self.variants[name][what] * self.examples), self.examples
 
     def right(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Which test images ``name`` gets right, bool ``(n,)``; None without its answers."""
-        found = self.answers.get(name)
-        return None if found is None or found.shape != self.labels.shape else found == self.labels
+        """Which decisions of ``name`` are right, bool ``(n,)`` or ``(n, k)``; None where the task has no such thing."""
+        return self.task.right(self.answers[name], self.labels)
 
-    def against_reference(self, name: str) -> Pair:
-        """``name`` beside the reference, image by image."""
-        one, two = self.right(self.reference), self.right(name)
-        if one is not None and two is not None:
-            return pair(one, two)
-        # The answers differ on so many images; at most on those only one of the two is right.
-        correct, total = self.share(name, "accuracy")
-        difference = self.share(self.reference, "accuracy")[0] - correct
-        between = total - self.share(name, "agreement_with_reference")[0]
-        between -= (between - difference) % 2
-        return Pair((between + difference) // 2, (between - difference) // 2, total, counted=False)
+    def resampled(self, name: str) -> npt.NDArray[np.float64]:
+        """The quality of ``name`` on resamples of the test examples, ``(RESAMPLES,)``: the same ones for all variants.
 
-
-def pair(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> Pair:
-    """Compare two models by which of the same images, bool ``(n,)`` each, they get right."""
-    return Pair(int(np.sum(one & ~two)), int(np.sum(two & ~one)), len(one))
+        Examples are drawn within the classes where there are classes, so that none gets lost.
+        """
+        if name not in self._resampled:
+            generator = np.random.default_rng(0)
+            groups = (
+                [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+                if self.labels.ndim == 1
+                else [np.arange(len(self.labels))]
+            )
+            found = []
+            for _ in range(RESAMPLES):
+                drawn = np.concatenate([generator.choice(group, len(group)) for group in groups])
+                found.append(self.task.score(self.answers[name][drawn], self.labels[drawn]).value)
+            self._resampled[name] = np.array(found)
+        return self._resampled[name]
 
 
 def assemble(
     summary: Mapping[str, Any],
     latency: Mapping[str, Any],
-    load: Callable[[str], bytes | None],
+    task: Task,
+    find: Callable[[str], Path | None],
     machines: Mapping[str, str],
 ) -> Results:
-    """One build from its two documents and from what ``load`` finds of its files.
+    """One build from its two documents and from what ``find`` finds of its files.
 
-    ``load`` gives the bytes of a path such as ``data/test.npz``, or None. Answers
-    are compared with labels, so one missing file leaves all of them out.
+    ``find`` gives a file that has the bytes of a path such as ``data/test.npz``, or None. Answers
+    are compared with labels, so one missing file leaves all of them out; and so does another task.
 
     Raises:
+        DataError: a file is damaged.
         Finding: the answers are not those that the summary is of.
     """
     paths = {entry["id"]: f"metrics/predictions/{entry['id']}.npy" for entry in summary["variants"]}
-    loaded = {path: load(path) for path in (TEST, *paths.values())}
-    found = {path: data for path, data in loaded.items() if data is not None}
-    if len(found) < len(loaded):
-        return Results(summary, latency, {}, np.empty(0, np.int64), machines)
-    known = {name: answers(found[path], path) for name, path in paths.items()}
-    results = Results(summary, latency, known, labels(found[TEST], TEST), machines)
-    for name in known:
-        right = results.right(name)
-        if (
-            right is None
-            or len(right) != results.images
-            or int(right.sum()) != results.share(name, "accuracy")[0]
-        ):
+    files = {path: find(path) for path in (TEST, *paths.values())}
+    bare = Results(summary, latency, task, {}, np.empty(0, np.int64), machines)
+    if bare.kind != task.kind or any(file is None for file in files.values()):
+        return bare
+    loaded = {path: _load(file, path) for path, file in files.items() if file is not None}
+    answers = {name: loaded[path] for name, path in paths.items()}
+    results = replace(bare, answers=answers, labels=loaded[TEST])
+    for name, entry in results.variants.items():
+        fits = len(answers[name]) == len(results.labels) == results.examples
+        if not fits or abs(task.score(answers[name], results.labels).value - entry["accuracy"]) > 1e-6:
             raise Finding(
-                f"{paths[name]} must give the accuracy that metrics/summary.json states, but it does not; "
+                f"{paths[name]} must give the {task.quality} that metrics/summary.json states, but it does not; "
                 "run dvc repro"
             )
     return results
 
 
-def labels(data: bytes, where: str) -> Classes:
-    """The labels in the bytes of a split (data/test.npz), int64 ``(n,)``.
-
-    Raises:
-        DataError: it is no split.
-    """
-    return _load(data, where, lambda loaded: np.asarray(loaded["labels"], np.int64))
-
-
-def answers(data: bytes, where: str) -> Classes:
-    """The predicted classes in the bytes of a .npy of logits, int64 ``(n,)``.
-
-    Raises:
-        DataError: it is no such file.
-        Finding: the logits are not finite.
-    """
-    return predicted(_load(data, where, np.asarray))
-
-
-def _load(data: bytes, where: str, take: Callable[[Any], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _load(file: Path, where: str) -> npt.NDArray[Any]:
+    """The answers in a .npy, or the labels of a split: its images are not read."""
     try:
-        return take(np.load(io.BytesIO(data), allow_pickle=False))
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return np.asarray(loaded["labels"])
     except (ValueError, EOFError, OSError, KeyError, IndexError) as error:
         raise DataError(f"{where} is damaged: {error}; delete it and run dvc repro") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgebuild.gates.intervals import Interval
@@ -12,82 +12,114 @@ from edgebuild.gates.quantity import QUANTITIES
 from edgebuild.gates.regression import Change
 from edgebuild.gates.verdict import Verdict
 
-__all__ = ["CHANGES", "VERDICTS", "Row", "change", "headline", "verdict"]
+__all__ = ["Checked", "Row"]
 
-VERDICTS = ("variant", "budget", "limit", "found", "interval", "margin", "verdict")
-CHANGES = ("variant", "figure", "before", "now", "worse by", "interval", "p", "verdict")
 NONE = "–"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line; the first cell is the variant, the last the verdict. ``good`` is neither failed nor in doubt."""
+    """One line of a table.
 
+    ``cells`` are those between variant, figure and verdict. ``good`` is neither failed nor in doubt, ``unknown``
+    was not measured or not compared.
+    """
+
+    variant: str
+    what: str
     cells: tuple[str, ...]
+    outcome: str
     note: str
     fails: bool
     good: bool
+    unknown: bool
 
     @property
     def sentence(self) -> str:
         """The line where there are no columns."""
-        variant, what, *_, outcome = self.cells
-        return f"{variant}, {what}: {outcome}" + (f" ({self.note})" if self.note else "")
+        figures = ", ".join(cell for cell in (*self.cells, self.note) if cell not in ("", NONE))
+        return f"{self.variant}, {self.what}: {self.outcome}" + (f" ({figures})" if figures else "")
 
 
-def verdict(of: Verdict) -> Row:
+@dataclass(frozen=True)
+class Checked:
+    """Everything that a check found.
+
+    ``against`` is the revision of ``changes``, None where there was none to compare with; ``quality`` says in
+    words what the task calls its accuracy.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    changes: tuple[Change, ...]
+    against: str | None
+    quality: str
+
+    @property
+    def failed(self) -> bool:
+        return any(row.fails for row in self.rows)
+
+    @property
+    def budgets(self) -> list[Row]:
+        """With cells limit, found, interval, margin."""
+        return [_verdict(verdict, self.quality) for verdict in self.verdicts]
+
+    @property
+    def compared(self) -> list[Row]:
+        """With cells before, now, worse by, interval, p."""
+        return [_change(change, self.quality) for change in self.changes]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [*self.budgets, *self.compared]
+
+    @property
+    def headline(self) -> str:
+        """The result in one sentence."""
+        parts = []
+        if self.verdicts:
+            failed = sum(verdict.fails for verdict in self.verdicts)
+            count = len(self.verdicts)
+            parts.append(f"{failed} of {count} budgets failed" if failed else f"{count} budgets kept")
+            doubtful = Counter(row.outcome for row in self.budgets if not row.fails and not row.good)
+            if doubtful:
+                parts[-1] += f" ({', '.join(f'{count} {what}' for what, count in sorted(doubtful.items()))})"
+        if self.against is not None:
+            worse = sum(change.fails for change in self.changes)
+            parts.append(
+                f"{worse} of {len(self.changes)} figures worse than {self.against}"
+                if worse
+                else f"nothing worse than {self.against}"
+            )
+        return "; ".join(parts)
+
+
+def _verdict(of: Verdict, quality: str) -> Row:
     quantity = of.quantity
     cells = (
-        of.variant,
-        quantity.title,
         quantity.limit(of.limit),
         NONE if of.found is None else quantity.write(of.found),
         _interval(of.interval, quantity.write),
-        NONE if of.margin is None else _signed(quantity.write(of.margin)),
-        of.outcome,
+        NONE if of.margin is None else quantity.difference(of.margin),
     )
-    return Row(cells, of.note, of.fails, good=of.outcome == "passed")
+    what = quality if of.what == "accuracy" else quantity.title
+    good, unknown = of.outcome == "passed", of.outcome == "not measured"
+    return Row(of.variant, what, cells, of.outcome, of.note, of.fails, good, unknown)
 
 
-def change(of: Change) -> Row:
+def _change(of: Change, quality: str) -> Row:
     quantity = QUANTITIES[of.what]
-    by = _points if of.what == "accuracy" else _growth
+    by = QUANTITIES["drop"].difference if of.what == "accuracy" else _growth
     cells = (
-        of.variant,
-        quantity.title,
         NONE if of.before is None else quantity.write(of.before),
         NONE if of.now is None else quantity.write(of.now),
         NONE if of.by is None else by(of.by),
         _interval(of.interval, by),
         NONE if of.p is None else "< 0.001" if of.p < 0.001 else f"{of.p:.3f}",
-        of.judgement,
     )
-    return Row(cells, of.note, of.fails, good=of.judgement in ("same", "better", "tolerated"))
-
-
-def headline(verdicts: Sequence[Verdict], changes: Sequence[Change], against: str | None) -> str:
-    """The result in one sentence."""
-    parts = []
-    if verdicts:
-        failed = sum(verdict.fails for verdict in verdicts)
-        doubtful = Counter(
-            verdict.outcome
-            for verdict in verdicts
-            if not verdict.fails and verdict.outcome in ("not proven", "not measured")
-        )
-        parts.append(
-            f"{failed} of {len(verdicts)} budgets failed" if failed else f"{len(verdicts)} budgets kept"
-        )
-        if doubtful:
-            parts[-1] += f" ({', '.join(f'{count} {what}' for what, count in sorted(doubtful.items()))})"
-    if against is not None:
-        worse = sum(change.fails for change in changes)
-        parts.append(
-            f"{worse} of {len(changes)} figures worse than {against}"
-            if worse
-            else f"nothing worse than {against}"
-        )
-    return "; ".join(parts)
+    what = quality if of.what == "accuracy" else quantity.title
+    unknown = of.judgement == "not compared"
+    good = not of.fails and not unknown and (of.judgement != "not significant" or (of.by or 0.0) <= 0)
+    return Row(of.variant, what, cells, of.judgement, of.note, of.fails, good, unknown)
 
 
 def _interval(ends: Interval | None, write: Callable[[float], str]) -> str:
@@ -97,13 +129,5 @@ def _interval(ends: Interval | None, write: Callable[[float], str]) -> str:
     return f"{low} … {high}"
 
 
-def _signed(text: str) -> str:
-    return text if text.startswith("−") else f"+{text}"
-
-
-def _points(value: float) -> str:
-    return _signed(QUANTITIES["drop"].write(value))
-
-
 def _growth(value: float) -> str:
-    return _signed(f"{100 * value:z.1f} %".replace("-", "−"))
+    return f"{100 * value:+z.1f} %".replace("-", "−")

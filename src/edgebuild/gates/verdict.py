@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgebuild.errors import Finding
-from edgebuild.gates.intervals import Interval, paired_drop, quantile
+from edgebuild.gates.intervals import Interval, quantile
+from edgebuild.gates.quality import loss, quality
 from edgebuild.gates.quantity import QUANTITIES, Quantity
 from edgebuild.gates.results import Results
 from edgebuild.gates.speed import ratio
@@ -59,22 +59,12 @@ def verdicts(budgets: Budgets, results: Results) -> tuple[Verdict, ...]:
 
     A variant is not compared with itself, and only files that were compared with
     their graph have parity.
-
-    Raises:
-        Finding: a variant with a budget of its own was not built.
     """
-    known = results.variants
-    if missing := [name for name in budgets.limits if "-" in name and _plain(name) and name not in known]:
-        raise Finding(f"metrics/summary.json has no {', '.join(missing)}: build first, with edgebuild run")
     return tuple(
         replace(verdict, fails=_fails(verdict.outcome, budgets.strict))
-        for name in known
+        for name in results.variants
         for verdict in _judge(name, budgets.of(name), budgets, results)
     )
-
-
-def _plain(name: str) -> bool:
-    return not any(sign in name for sign in "*?[")
 
 
 def _fails(outcome: Outcome, strict: bool) -> bool:
@@ -87,45 +77,44 @@ def _judge(name: str, limits: Limits, budgets: Budgets, results: Results) -> Ite
             reference = limit.reference(name)
             if reference != name:
                 yield _latency(name, reference, limit.ratio, budgets, results)
-        elif what in ("accuracy", "agreement"):
-            if what == "accuracy" or name != results.reference:
-                yield _share(name, what, limit, budgets.confidence, results)
-        elif what == "drop":
+        elif what == "accuracy":
+            yield _quality(name, limit, budgets.confidence, results)
+        elif what in ("agreement", "drop"):
             if name != results.reference:
-                yield _drop(name, limit, budgets.confidence, results)
+                judge = _agreement if what == "agreement" else _drop
+                yield judge(name, limit, budgets.confidence, results)
         elif what == "memory_bytes":
             yield _memory(name, limit, results)
         else:
             yield from _counted(name, what, limit, results)
 
 
-def _share(name: str, what: str, limit: float, confidence: float, results: Results) -> Verdict:
-    """A share of the test images, with Wilson's interval."""
-    key = "agreement_with_reference" if what == "agreement" else what
-    count, total = results.share(name, key)
-    interval = wilson(count, total, quantile(confidence))
-    verdict = _sampled(name, what, limit, count / total, interval)
-    if verdict.outcome == "not proven" and verdict.found is not None and verdict.found > limit:
-        enough = _enough(verdict.found, limit, quantile(confidence))
-        verdict = replace(verdict, note=f"the same share of about {enough:,} test images would prove it")
-    return verdict
+def _quality(name: str, limit: float, confidence: float, results: Results) -> Verdict:
+    found, interval = quality(results, name, confidence)
+    verdict = _sampled(name, "accuracy", limit, found, interval)
+    return _hinted(verdict, quantile(confidence)) if results.counted else verdict
 
 
-def _enough(share: float, limit: float, z: float) -> int:
-    """How many images prove that ``share`` is above ``limit``: where Wilson's lower end is ``limit``."""
-    return round(z * z * limit * (1 - limit) / (share - limit) ** 2) + 1
+def _agreement(name: str, limit: float, confidence: float, results: Results) -> Verdict:
+    """Wilson's interval, as if each example were one decision: several in one depend on each other."""
+    count, total = results.share(name, "agreement_with_reference")
+    z = quantile(confidence)
+    return _hinted(_sampled(name, "agreement", limit, count / total, wilson(count, total, z)), z)
+
+
+def _hinted(verdict: Verdict, z: float) -> Verdict:
+    """With the number of examples that would prove it: that at which Wilson's lower end is the limit."""
+    limit, margin = verdict.limit, verdict.margin
+    if verdict.outcome != "not proven" or margin is None or margin <= 0:
+        return verdict
+    enough = round(z * z * limit * (1 - limit) / margin**2) + 1
+    return replace(verdict, note=f"the same share of about {enough:,} test examples would prove it")
 
 
 def _drop(name: str, limit: float, confidence: float, results: Results) -> Verdict:
-    pair = results.against_reference(name)
-    low, high = paired_drop(pair.lost, pair.gained, pair.total, confidence)
-    note = (
-        f"loses {pair.lost} and gains {pair.gained} of {pair.total:,} images"
-        if pair.counted
-        else "widest interval that the summary admits: the predictions are not here (dvc pull brings them)"
-    )
-    found = 100 * (pair.lost - pair.gained) / pair.total
-    return replace(_sampled(name, "drop", limit, found, (100 * low, 100 * high)), note=note)
+    lost = loss(results, results.reference, results, name, confidence)
+    low, high = lost.interval
+    return replace(_sampled(name, "drop", limit, 100 * lost.found, (100 * low, 100 * high)), note=lost.note)
 
 
 def _latency(name: str, reference: str, limit: float, budgets: Budgets, results: Results) -> Verdict:

@@ -16,7 +16,7 @@ from edgebuild.errors import UsageError
 from edgebuild.strict import Range
 from edgebuild.variant import Variant
 
-__all__ = ["DEFAULT", "Budgets", "Growth", "LatencyLimit", "Limits"]
+__all__ = ["DEFAULT", "Budgets", "LatencyLimit", "Limits", "Tolerated"]
 
 Share = Annotated[float, Range(0.0, 1.0)]
 Bytes = Annotated[int, Range(1, 10**15)]
@@ -68,11 +68,14 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Growth:
-    """By which share of its former value a figure may grow against another revision."""
+class Tolerated:
+    """By how much a figure may get worse against another revision."""
 
-    bytes: Annotated[float, Range(0.0, 100.0)] = 0.0
-    latency: Annotated[float, Range(0.0, 100.0)] = 0.0  #: of the ratio to the teacher in the same format
+    drop: Annotated[float, Range(0.0, 100.0)] = 0.0  #: points of accuracy
+    bytes: Annotated[float, Range(0.0, 100.0)] = 0.0  #: share of the former size
+    latency: Annotated[float, Range(0.0, 100.0)] = (
+        0.0  #: share of the former ratio to the teacher in the same format
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Budgets:
     strict: bool = False  #: does what is not proven fail, too?
     #: relative standard deviation of a median latency from one process to the next on one machine
     latency_noise: Annotated[float, Range(0.0, 1.0)] = 0.05
-    growth: Growth = Growth()
+    tolerated: Tolerated = Tolerated()
 
     def of(self, name: str) -> Limits:
         """The limits of variant ``name``: ``default``, then patterns in their order, then its own; the later wins."""
