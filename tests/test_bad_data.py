@@ -151,7 +151,7 @@ def test_an_undeclared_param_is_refused_with_the_line_to_add(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = workspace / "dvc.yaml"
-    path.write_text(path.read_text().replace("params: [data]", "params: [seed]"))
+    path.write_text(path.read_text().replace("params: [data, task.kind]", "params: [task.kind]"))
     before = listing(workspace)
     assert main(["run", "prepare"]) == 2
     assert "add `- data` to its params" in capsys.readouterr().err

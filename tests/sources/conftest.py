@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edgebuild.params.data import Data
 from edgebuild.sources.fashion_mnist import FILES
+
+
+def data(**changes: Any) -> Data:
+    """Section ``data`` of params.yaml: the digits, but for ``changes``."""
+    plain = Data(source="digits", folder="", download=False, validation=1, calibration=1, test=1, seed=1)
+    return replace(plain, **changes)
 
 
 def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:

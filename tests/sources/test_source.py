@@ -17,11 +17,11 @@ PARAMS = Data(source="digits", folder="", download=False, validation=1, calibrat
 
 
 def test_digits_are_loaded_by_name() -> None:
-    assert load(PARAMS).images.shape == (1797, 8, 8, 1)
+    assert load(PARAMS, "classification").images.shape == (1797, 8, 8, 1)
 
 
 def test_fashion_mnist_is_loaded_by_name_from_its_folder(idx_folder: Path) -> None:
-    found = load(replace(PARAMS, source="fashion_mnist", folder=str(idx_folder)))
+    found = load(replace(PARAMS, source="fashion_mnist", folder=str(idx_folder)), "classification")
     assert found.images.shape == (60, 6, 5, 1)
 
 
@@ -29,12 +29,12 @@ def test_a_folder_may_start_at_the_home_of_the_user(
     idx_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(idx_folder.parent))
-    assert len(load(replace(PARAMS, source="fashion_mnist", folder="~/idx")).labels) == 60
+    assert len(load(replace(PARAMS, source="fashion_mnist", folder="~/idx"), "classification").labels) == 60
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(DataError, match="'cifar' is not one of digits, fashion_mnist"):
-        load(replace(PARAMS, source="cifar"))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="'cifar' is not one of digits, fashion_mnist, "):
+        load(replace(PARAMS, source="cifar"), "classification")  # type: ignore[arg-type]
 
 
 def test_both_parts_are_checked() -> None:

@@ -57,7 +57,9 @@ def read(path: Path) -> Params:
     """
     params, problems = build(Params, read_yaml(path))
     if params is not None:
+        problems += params.data.problems()
         problems += problems_of_variants(params.variants)
+        problems += params.task.problems()
         problems += params.teacher.problems()
         problems += params.student.problems(params.distill.teacher)
         problems += params.prune.problems()
