@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from edgebuild.commands import check, deps, promote, provenance, report, run, track, verify
+from edgebuild.commands import check, deps, init, promote, provenance, report, run, track, verify
 from edgebuild.errors import EdgebuildError
 
 __all__ = ["main"]
 
 COMMANDS = (
+    init.COMMAND,
     run.COMMAND,
     check.COMMAND,
     report.COMMAND,
@@ -24,6 +25,7 @@ COMMANDS = (
 DESCRIPTION = """\
 From a trained network to verified on-device models, as a DVC build.
 
+  edgebuild init              put a build for your data and network into this folder
   edgebuild run               check params.yaml, build what changed, print the table
   edgebuild run STAGE         execute one stage (this is what dvc.yaml calls)
   edgebuild check             is the build good enough, and not worse than before? (for CI)

@@ -1,0 +1,91 @@
+"""The table at the end of `edgebuild init`: what was found and chosen, what was written, what to do next."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgebuild.build.environment import library
+from edgebuild.build.environment.installed import drift
+from edgebuild.init.choice import Choice
+from edgebuild.init.declare import LOCK
+from edgebuild.init.plan import Plan
+
+__all__ = ["next_steps", "table"]
+
+#: Columns of the first column, of a terminal that does not say how wide it is, and of the narrowest that is respected.
+NAME, WIDTH, NARROWEST = 12, 120, 60
+
+
+def table(plan: Plan, written: Mapping[str, str], dvc: str, *, dry: bool) -> list[str]:
+    """The lines of the table."""
+    done = "would be " if dry else ""
+    rows = [*plan.choices, *(_file(name, what, done) for name, what in _folded(written).items())]
+    rows.append(Choice(".dvc", dvc, "nothing was done" if dry else ""))
+    return [line for row in rows for line in _row(row)]
+
+
+def next_steps(root: Path, plan: Plan, *, git: bool) -> list[str]:
+    """The commands that lead from here to a checked build, each with what it does."""
+    steps = []
+    if drift(plan.files[LOCK]):
+        steps.append((f"pip install --require-hashes -r {LOCK}", "the packages that the build is pinned to"))
+    steps.append(("edgebuild run", "build everything (`dvc repro` does the same), and print the table"))
+    steps.append(("edgebuild check", "hold it against the budgets in params.yaml"))
+    if git:
+        steps.append(
+            (
+                "git add . && git commit -m 'edgebuild'",
+                "what is built, and dvc.lock, which names every result",
+            )
+        )
+    else:
+        steps.append(("edgebuild report --html", "everything on one page"))
+    width = max(len(command) for command, _ in steps)
+    return [f"  {command:<{width}}  # {what}" for command, what in steps]
+
+
+def _file(name: str, what: str, done: str) -> Choice:
+    return Choice(name, what if what == "as it was" else f"{done}{what}", WHY.get(name, ""))
+
+
+#: What each file is for.
+WHY = {
+    "dvc.yaml": "the stages; yours to change",
+    "params.yaml": "every knob of the build",
+    "stages/": "one short file per stage; yours to change",
+    LOCK: "the packages of the stages, with hashes",
+    library.NAME: "the edgebuild of the stages; `edgebuild init --upgrade` renews both",
+    ".github/workflows/edgebuild.yml": "builds, checks, comments; docs/ci.md",
+    ".gitlab-ci.yml": "builds, checks, comments; docs/ci.md",
+}
+
+
+def _folded(written: Mapping[str, str]) -> dict[str, str]:
+    """The stage files as one line."""
+    stages = Counter(what for name, what in written.items() if name.startswith("stages/"))
+    result: dict[str, str] = {}
+    for name, what in written.items():
+        if name.startswith("stages/"):
+            result["stages/"] = ", ".join(f"{count} {how}" for how, count in stages.items())
+        else:
+            result[name] = what
+    return result
+
+
+def _row(row: Choice) -> Iterator[str]:
+    width = max(shutil.get_terminal_size((WIDTH, 0)).columns, NARROWEST)
+    text = f"{row.value} ({row.why})" if row.why else row.value
+    indent = " " * (NAME + 3)
+    head = f"  {row.what:<{NAME}} "
+    yield from textwrap.wrap(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]

@@ -1,0 +1,143 @@
+"""params.yaml for somebody's data and network: the template's text, with other values and a section more."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from edgebuild.errors import UsageError
+from edgebuild.init.choice import Choice
+from edgebuild.init.data import Data
+from edgebuild.init.network import Network
+
+__all__ = ["fill"]
+
+#: Shares of the examples that go into each split, and how many at most.
+SPLITS = {"test": (0.2, 2000), "validation": (0.1, 1000), "calibration": (0.1, 200)}
+#: Networks by the longer side of the input, pixels at most: knobs of teacher and student.
+NETWORKS: Sequence[tuple[int, Mapping[str, int], Mapping[str, int]]] = (
+    (16, {"width": 32, "stages": 3, "stem_stride": 1}, {"width": 32, "blocks": 1, "stages": 2, "stem_stride": 1}),
+    (40, {"width": 32, "stages": 3, "stem_stride": 1}, {"width": 32, "blocks": 2, "stages": 3, "stem_stride": 2}),
+    (4096, {"width": 16, "stages": 4, "stem_stride": 2}, {"width": 32, "blocks": 2, "stages": 3, "stem_stride": 2}),
+)  # fmt: skip
+#: Training examples for which the template's epochs are meant; with more of them the epochs shrink, by a cube root.
+EXAMPLES = 2000
+TRAININGS = ("teacher", "distill", "prune")
+#: Of `edgebuild check`: what can be demanded of any build, whatever its data. Bytes, latency and accuracy cannot.
+LIMITS: Mapping[str, Mapping[str, float]] = {
+    "default": {"drop": 3.0},
+    "pruned-*": {"parity_labels": 0.995},
+    "pruned-*-int8": {"parity_logits": 0.99},
+}
+LIMITS_HELP = "add your own: accuracy, agreement, bytes, gzip_bytes, latency, memory_bytes"
+HEADER = ("# src/edgebuild/params/ states", "# The package edgebuild.params states")
+
+
+def fill(
+    text: str,
+    project: str,
+    data: Data | None,
+    network: Network | None,
+    targets: Sequence[str],
+    precisions: Sequence[str],
+) -> tuple[str, tuple[Choice, ...]]:
+    """The template's params.yaml ``text`` with what was found, and what there is to tell of it.
+
+    Nothing is changed where nothing was found or asked for: an example stays what it is.
+    """
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 4096, True
+    params = yaml.load(text)
+    choices: list[Choice] = []
+    all_of_them = dict(params["variants"])
+    _variants(params, targets, precisions)
+    if data is not None:
+        params["project"] = re.sub(r"[^\w.-]+", "-", project).strip("-") or "edgebuild"
+        choices += _data(params, data)
+        choices += _networks(params, data)
+    if network is not None:
+        params["teacher"] |= {"file": network.file, "input": network.input}
+    if data is None and network is None and dict(params["variants"]) == all_of_them:
+        return text.replace(*HEADER), ()
+    _budgets(params)
+    names = ", ".join(params["variants"])
+    choices.append(Choice("files", f"{len(params['variants'])} variants", names))
+    stream = io.StringIO()
+    yaml.dump(params, stream)
+    return stream.getvalue().replace(*HEADER), tuple(choices)
+
+
+def _data(params: Any, data: Data) -> list[Choice]:
+    section = params["data"]
+    section["source"], section["folder"] = data.source, data.folder
+    params["task"]["kind"] = data.task
+    for name, value in data.sections.items():
+        section.insert(list(section).index("folder") + 1, name, _flow(value))
+    if not data.count:
+        told = ", ".join(f"{section[name]} {name}" for name in SPLITS)
+        return [
+            Choice("splits", told, "the number of examples is not known: set data.* in params.yaml to yours")
+        ]
+    counts = {}
+    for name, (share, most) in SPLITS.items():
+        least = max(len(data.classes), 1) if data.task == "classification" else 1
+        counts[name] = 0 if name in data.placed else min(max(round(share * data.count), least), most)
+    section |= counts
+    rest = data.count - sum(counts.values())
+    if rest < max(len(data.classes), 1):
+        raise UsageError(
+            f"--data: {data.count} examples of {len(data.classes)} classes are too few: with {counts['test']} to test, "
+            f"{counts['validation']} to validate and {counts['calibration']} to calibrate none of a class may be left "
+            f"to train"
+        )
+    params["quantize"]["samples"] = min(params["quantize"]["samples"], counts["calibration"] or data.count)
+    shown = ", ".join(f"{count or 'your own'} {name}" for name, count in counts.items())
+    return [Choice("splits", shown, f"of {data.count:,}; the rest, {rest:,}, trains")]
+
+
+def _networks(params: Any, data: Data) -> list[Choice]:
+    side = max(data.shape[:2]) if data.shape else NETWORKS[0][0]
+    teacher, student = next((teacher, student) for most, teacher, student in NETWORKS if side <= most)
+    params["teacher"] |= teacher
+    params["student"] |= student
+    factor = min((EXAMPLES / max(data.count, 1)) ** (1 / 3), 1.0)
+    for name in TRAININGS:
+        params[name]["epochs"] = max(round(params[name]["epochs"] * factor), 3)
+    told = f"{params['teacher']['architecture']} width {teacher['width']}, {teacher['stages']} stages → "
+    told += f"{params['student']['architecture']} width {student['width']}, {student['stages']} stages"
+    epochs = ", ".join(str(params[name]["epochs"]) for name in TRAININGS)
+    return [Choice("networks", told, f"by the input's size; epochs {epochs} (teacher, student, pruned)")]
+
+
+def _variants(params: Any, targets: Sequence[str], precisions: Sequence[str]) -> None:
+    """Keep the variants that are asked for; a target's fp32 teacher stays, which others are compared with."""
+    for name, variant in list(params["variants"].items()):
+        wanted = variant["precision"] in precisions or variant["model"] == "teacher"
+        if variant["format"] not in targets or not wanted:
+            del params["variants"][name]
+    edges = [name for name, variant in params["variants"].items() if variant["model"] == "pruned"]
+    if params["cost"]["edge"] not in edges:
+        params["cost"]["edge"] = edges[-1]
+
+
+def _budgets(params: Any) -> None:
+    kinds = {(variant["model"], variant["precision"]) for variant in params["variants"].values()}
+    limits = CommentedMap()
+    for name, wanted in LIMITS.items():
+        if not name.endswith("int8") or ("pruned", "int8") in kinds:
+            limits[name] = _flow(wanted)
+    params["budgets"]["limits"] = limits
+    limits.yaml_add_eol_comment(LIMITS_HELP, "default", column=0)
+
+
+def _flow(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    section = CommentedMap(value)
+    section.fa.set_flow_style()
+    return section
