@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from edgebuild.params.audio import Audio
 from edgebuild.params.kinds import Seed, Size
+from edgebuild.params.sensors import Sensors
+from edgebuild.params.tfrecord import TFDS, TFRecord
 from edgebuild.strict import Range
 
 __all__ = ["Data", "Image", "Manifest"]
@@ -51,20 +53,30 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "npz": (),
     "function": ("function",),
     "audio_folder": ("audio",),
+    "sensors": ("sensors",),
+    "tfrecord": ("image", "tfrecord"),
+    "tfds": ("image", "tfds"),
 }
 
 #: Sources that read data.folder and cannot do without.
-IN_FOLDER = ("image_folder", "manifest", "npz", "audio_folder")
+IN_FOLDER = ("image_folder", "manifest", "npz", "audio_folder", "sensors", "tfrecord", "tfds")
 
 #: Sources that can fetch their files where data.download allows it.
-FETCHED = ("fashion_mnist",)
+FETCHED = ("fashion_mnist", "tfds")
+
+
+#: Sources that never say themselves what to validate or calibrate on.
+PLACE_NOTHING = ("digits", "fashion_mnist")
 
 
 @dataclass(frozen=True)
 class Data:
     """Which data, and how it is split; see docs/data.md."""
 
-    source: Literal["digits", "fashion_mnist", "image_folder", "manifest", "npz", "function", "audio_folder"]
+    source: Literal[
+        "digits", "fashion_mnist", "image_folder", "manifest", "npz", "function", "audio_folder", "sensors", "tfrecord",
+        "tfds",
+    ]  # fmt: skip
     folder: str  #: where the source's files lie (npz: the file itself); "" lets the source decide
     download: bool  #: may the source fetch its files?
     validation: Size  #: examples to watch trainings with; 0 takes all that the data places there
@@ -75,6 +87,9 @@ class Data:
     manifest: Manifest | None = None
     function: str | None = None  #: module:function of the user's own, which gives the examples
     audio: Audio | None = None
+    sensors: Sensors | None = None
+    tfrecord: TFRecord | None = None
+    tfds: TFDS | None = None
 
     def problems(self) -> list[str]:
         """What is wrong with knobs that depend on one another, a line each."""
@@ -91,6 +106,12 @@ class Data:
             for name in parts
             if getattr(self, name) is not None and name not in needed
         ]
+        if self.source in PLACE_NOTHING:
+            found += [
+                f"data.{name}: 0 is out of range; allowed is at least 1, since {self.source} places none there"
+                for name in ("validation", "calibration")
+                if getattr(self, name) == 0
+            ]
         if not self.folder and self.source in IN_FOLDER:
             found.append(
                 f"data.folder: '' names nothing; data.source: {self.source} needs to know where its files lie"
@@ -100,6 +121,6 @@ class Data:
                 f"data.download: true has no meaning for data.source: {self.source}, which fetches nothing; "
                 f"write false"
             )
-        for section in (self.audio,):
+        for section in (self.audio, self.sensors):
             found += section.problems() if section is not None else []
         return found

@@ -22,7 +22,7 @@ from edgebuild.data.images import Bytes
 if TYPE_CHECKING:
     from edgebuild.params.data import Image as Wanted
 
-__all__ = ["SUFFIXES", "Unusable", "decode"]
+__all__ = ["SUFFIXES", "Unusable", "convert", "decode"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -53,7 +53,12 @@ def decode(file: Path | IO[bytes], to: Wanted) -> Bytes:
             raise Unusable(_what(file)) from None
         except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, zlib.error) as error:
             raise Unusable(f"truncated or damaged ({error})") from None
-        pixels = np.asarray(_fitted(_converted(upright, to.channels), to))
+        return convert(upright, to)
+
+
+def convert(picture: Image.Image, to: Wanted) -> Bytes:
+    """``picture`` as uint8 ``(height, width, channels)``."""
+    pixels = np.asarray(_fitted(_converted(picture, to.channels), to))
     return np.ascontiguousarray(pixels).reshape(to.height, to.width, to.channels)
 
 

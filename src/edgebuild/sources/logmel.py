@@ -9,6 +9,7 @@ card.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,17 @@ class LogMel:
         if clip.shape != (self.samples,):
             raise ValueError(f"a clip has {self.samples} samples, not {clip.shape}")
         frames = np.lib.stride_tricks.sliding_window_view(clip, self.window)[:: self.hop]
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)  # periodic
         # A sine of amplitude 1 peaks at sum(hann) / 2 in the spectrum.
-        spectrum = np.abs(np.fft.rfft(frames * hann, self.fft)) / (hann.sum() / 2)
-        power = np.square(spectrum) @ self.bands()
-        return 10.0 * np.log10(np.maximum(power, 10.0 ** (self.floor_db / 10)))
+        spectrum = np.abs(np.fft.rfft(frames * self.hann, self.fft)) / (self.hann.sum() / 2)
+        power = np.square(spectrum) @ self.bands
+        return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (self.floor_db / 10))))
 
+    @cached_property
+    def hann(self) -> Samples:
+        """float64 ``(window,)``: the periodic Hann window."""
+        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)
+
+    @cached_property
     def bands(self) -> Samples:
         """float64 ``(fft / 2 + 1, mels)``: triangles of height 1 whose corners are equally far apart in mel.
 
@@ -81,7 +87,7 @@ class LogMel:
         bins = _mel(np.arange(self.fft // 2 + 1) * self.rate / self.fft)[:, np.newaxis]
         low, centre, high = corners[:-2], corners[1:-1], corners[2:]
         rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
-        return np.maximum(0.0, np.minimum(rising, falling))
+        return np.asarray(np.maximum(0.0, np.minimum(rising, falling)))
 
     def check(self) -> None:
         """Refuse bands between two bins of the transform, which would hold nothing, ever.
@@ -89,7 +95,7 @@ class LogMel:
         Raises:
             DataError: with how many there are and what to change.
         """
-        empty = np.flatnonzero(self.bands().sum(axis=0) == 0)
+        empty = np.flatnonzero(self.bands.sum(axis=0) == 0)
         if len(empty):
             raise DataError(
                 f"data.audio: every one of the {self.mels} mel bands must hold a frequency of the transform, which "

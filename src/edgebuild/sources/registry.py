@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgebuild.errors import DataError
-from edgebuild.sources import digits, fashion_mnist, function, image_folder, manifest, npz
+from edgebuild.sources import (
+    audio_folder,
+    digits,
+    fashion_mnist,
+    function,
+    image_folder,
+    manifest,
+    npz,
+    sensors,
+    tfds,
+    tfrecord,
+)
 from edgebuild.sources.source import Load, Source
 from edgebuild.sources.targets import suited
 
@@ -22,6 +33,10 @@ SOURCES: Mapping[str, Load] = {
     "manifest": manifest.load,
     "npz": npz.load,
     "function": function.load,
+    "audio_folder": audio_folder.load,
+    "sensors": sensors.load,
+    "tfrecord": tfrecord.load,
+    "tfds": tfds.load,
 }
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.errors import DataError
-
-__all__ = ["Sound", "mono", "read", "resample"]
+__all__ = ["Header", "Sound", "Unusable", "inspect", "length", "mono", "read", "resample"]
 
 Samples = npt.NDArray[np.float64]
 
@@ -30,6 +30,10 @@ UNTIL_THE_END = 0xFFFFFFFF  #: the size that programs write which stream and can
 MAGIC = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"FORM": "AIFF", b"RF64": "RF64"}
 
 
+class Unusable(ValueError):
+    """A file is no sound that can be used; the message says why, but not which file."""
+
+
 @dataclass(frozen=True)
 class Sound:
     """``samples``: float64 ``(n, channels)``, full scale is 1; ``rate``: samples per second."""
@@ -38,47 +42,82 @@ class Sound:
     rate: int
 
 
+@dataclass(frozen=True)
+class Header:
+    """How the samples are stored, and the first byte and number of bytes of them."""
+
+    encoding: int
+    channels: int
+    rate: int
+    bits: int
+    start: int
+    size: int
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+        return self.size * 8 // (self.channels * self.bits)
+
+
 def read(path: Path) -> Sound:
     """All of a WAV file of PCM (8, 16, 24, 32 bits) or IEEE floats (32, 64 bits).
 
     Raises:
-        DataError: no WAV file, another encoding, damaged, truncated or without samples.
+        Unusable: no WAV file, another encoding, damaged, truncated, or without samples.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    if not data:
-        raise DataError(f"{path} is empty; remove it")
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        named = next((f"a {name}" for magic, name in MAGIC.items() if data.startswith(magic)), "no WAV")
-        raise DataError(f"{path} is {named} file; convert it to WAV (ffmpeg -i {path.name} out.wav)")
-    header, body = _chunks(data, path)
-    encoding, channels, rate, bits = header
-    if encoding not in (PCM, FLOAT) or (encoding, bits) not in DECODERS:
-        what = OTHER.get(encoding, f"encoding {encoding}") if encoding not in (PCM, FLOAT) else f"{bits} bits"
-        raise DataError(
-            f"{path}: PCM of 8, 16, 24 or 32 bits or floats of 32 or 64 bits are required, but it holds "
-            f"{what}; convert it (ffmpeg -i {path.name} -c:a pcm_s16le out.wav)"
-        )
-    if channels < 1 or rate < 1:
-        raise DataError(f"{path} is damaged: it states {channels} channels at {rate} Hz; write it again")
-    frame = channels * bits // 8
-    if len(body) < frame:
-        raise DataError(f"{path} holds no samples; remove it")
-    samples = DECODERS[encoding, bits](body[: len(body) // frame * frame])
+    header = inspect(path)
+    with path.open("rb") as file:
+        file.seek(header.start)
+        body = file.read(header.frames * header.channels * header.bits // 8)
+    samples = DECODERS[header.encoding, header.bits](body)
     if not np.isfinite(samples).all():
-        raise DataError(f"{path} holds samples that are NaN or infinite; write it again")
-    return Sound(samples.reshape(-1, channels), rate)
+        raise Unusable("it holds samples that are NaN or infinite")
+    return Sound(samples.reshape(-1, header.channels), header.rate)
+
+
+def inspect(path: Path) -> Header:
+    """What the file says about its samples, which are not read.
+
+    Raises:
+        Unusable: as :func:`read`, but for the samples themselves.
+    """
+    with path.open("rb") as file:
+        start = file.read(12)
+        if not start:
+            raise Unusable("empty file")
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+            kind = next((f"but {name}" for magic, name in MAGIC.items() if start.startswith(magic)), "")
+            raise Unusable(f"no WAV file{kind and ', '}{kind}; ffmpeg -i {path.name} out.wav converts it")
+        header = _header(file, path.stat().st_size)
+    if (header.encoding, header.bits) not in DECODERS:
+        known = {PCM: "PCM", FLOAT: "floats", **OTHER}.get(header.encoding, f"encoding {header.encoding}")
+        raise Unusable(
+            f"{known} of {header.bits} bits, but PCM of 8, 16, 24 or 32 bits or floats of 32 or 64 bits are "
+            f"required; ffmpeg -i {path.name} -c:a pcm_s16le out.wav converts it"
+        )
+    if header.channels < 1 or header.rate < 1:
+        raise Unusable(f"damaged: it states {header.channels} channels at {header.rate} Hz")
+    if header.frames == 0:
+        raise Unusable("it holds no samples")
+    return header
 
 
 def mono(sound: Sound, rate: int) -> Samples:
     """float64 ``(n,)``: the mean of the channels, resampled to ``rate`` where that differs."""
     mixed = sound.samples.mean(axis=1)
-    if sound.rate == rate:
-        return mixed
-    common = math.gcd(sound.rate, rate)
-    return resample(mixed, rate // common, sound.rate // common)
+    up, down = _ratio(sound.rate, rate)
+    return mixed if up == down else resample(mixed, up, down)
+
+
+def length(header: Header, rate: int) -> int:
+    """How many samples :func:`mono` gives."""
+    up, down = _ratio(header.rate, rate)
+    return -(-header.frames * up // down)
+
+
+def _ratio(old: int, new: int) -> tuple[int, int]:
+    common = math.gcd(old, new)
+    return new // common, old // common
 
 
 def resample(samples: Samples, up: int, down: int) -> Samples:
@@ -110,42 +149,43 @@ def resample(samples: Samples, up: int, down: int) -> Samples:
     return result
 
 
-def _chunks(data: bytes, path: Path) -> tuple[tuple[int, int, int, int], bytes]:
-    """(encoding, channels, rate, bits per sample) and the bytes of the samples."""
-    header: tuple[int, int, int, int] | None = None
-    at = 12
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        at += 8
-        if name == b"fmt " and at + 16 <= len(data):
-            encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
-            if encoding == EXTENSIBLE and size >= 26 and at + 26 <= len(data):
-                (encoding,) = struct.unpack_from("<H", data, at + 24)  # the first field of the subformat's GUID
-            header = encoding, channels, rate, bits
-        elif name == b"data":
-            if header is None:
+def _header(file: IO[bytes], length: int) -> Header:
+    """From the chunks of a file of ``length`` bytes that stands after its first twelve."""
+    form: tuple[int, int, int, int] | None = None
+    while len(head := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        at = file.tell()
+        if name == b"fmt ":
+            body = file.read(min(size, 40))
+            if len(body) < 16:
                 break
-            if size != UNTIL_THE_END and at + size > len(data):
-                raise DataError(
-                    f"{path} is truncated: it states {size} bytes of samples, but {len(data) - at} are there; "
-                    f"copy it again"
-                )
-            return header, data[at : at + size]
-        at += size + size % 2  # chunks begin at even offsets
-    raise DataError(f"{path} is damaged: it has no samples or does not say how they are stored; write it again")
+            encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", body)
+            if encoding == EXTENSIBLE and len(body) >= 26:
+                (encoding,) = struct.unpack_from("<H", body, 24)  # the first field of the subformat's GUID
+            form = encoding, channels, rate, bits
+        elif name == b"data":
+            if form is None:
+                break
+            if size != UNTIL_THE_END and at + size > length:
+                raise Unusable(f"truncated: it states {size} bytes of samples, but {length - at} are there")
+            return Header(*form, at, min(size, length - at))
+        file.seek(at + size + size % 2)  # chunks begin at even offsets
+    raise Unusable("damaged: it has no samples, or does not say how they are stored")
 
 
 def _pcm8(body: bytes) -> Samples:
-    return (np.frombuffer(body, np.uint8) - 128.0) / 128.0  # the one size that is unsigned
+    return (np.frombuffer(body, np.uint8).astype(np.float64) - 128) / 128  # the one size that is unsigned
 
 
 def _pcm24(body: bytes) -> Samples:
     wide = np.zeros((len(body) // 3, 4), np.uint8)
     wide[:, 1:] = np.frombuffer(body, np.uint8).reshape(-1, 3)
-    return wide.view("<i4")[:, 0] / 2.0**31  # three bytes in the upper part keep their sign
+    return np.asarray(
+        wide.view("<i4")[:, 0] / 2.0**31, np.float64
+    )  # three bytes in the upper part keep their sign
 
 
-DECODERS = {
+DECODERS: Mapping[tuple[int, int], Callable[[bytes], Samples]] = {
     (PCM, 8): _pcm8,
     (PCM, 16): lambda body: np.frombuffer(body, "<i2") / 2.0**15,
     (PCM, 24): _pcm24,
@@ -153,4 +193,3 @@ DECODERS = {
     (FLOAT, 32): lambda body: np.frombuffer(body, "<f4").astype(np.float64),
     (FLOAT, 64): lambda body: np.frombuffer(body, "<f8").astype(np.float64),
 }
-
