@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -142,10 +143,8 @@ def assemble(
 def _load(file: Path, where: str) -> npt.NDArray[Any]:
     """The answers in a .npy, or the labels of a split: its images are not read."""
     try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            return np.asarray(loaded["labels"])
-    except (ValueError, EOFError, OSError, KeyError, IndexError) as error:
+        with file.open("rb") as opened:
+            loaded = np.load(opened, allow_pickle=False)
+            return np.asarray(loaded if isinstance(loaded, np.ndarray) else loaded["labels"])
+    except (ValueError, EOFError, OSError, KeyError, IndexError, BadZipFile) as error:
         raise DataError(f"{where} is damaged: {error}; delete it and run dvc repro") from None
