@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         options.against,
         task.quality,
     )
-    text = _text(options.format, checked)
+    text = _text(options.format, checked, terminal=options.output is None and sys.stdout.isatty())
     if options.output is None:
         print(text, end="")
     else:
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if checked.failed else 0
 
 
-def _text(kind: str, checked: Checked) -> str:
+def _text(kind: str, checked: Checked, *, terminal: bool) -> str:
     from datetime import UTC, datetime
 
     from edgebuild.gates import machine, show
@@ -81,7 +82,7 @@ def _text(kind: str, checked: Checked) -> str:
         return machine.document(checked)
     if kind == "junit":
         return machine.junit(checked, datetime.now(UTC))
-    return show.markdown(checked) if kind == "markdown" else show.console(checked)
+    return show.markdown(checked) if kind == "markdown" else show.console(checked, terminal=terminal)
 
 
 def _write(target: Path, text: str) -> None:

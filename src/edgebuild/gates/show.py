@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgebuild.gates.rows import Checked, Row
+
+if TYPE_CHECKING:
+    import rich.table
 
 __all__ = ["console", "markdown"]
 
@@ -20,37 +23,45 @@ LOG_WIDTH = 150
 Section = tuple[str, tuple[str, ...], list[Row]]
 
 
-def console(checked: Checked) -> str:
+def console(checked: Checked, *, terminal: bool) -> str:
     """The tables, what needs an explanation, and the result last, where one looks in a terminal.
 
-    What is the same in both revisions is only counted.
+    What is the same in both revisions is only counted. ``terminal``: with colours, and as wide as it is.
     """
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.text import Text
+
+    screen = Console(width=None if terminal else LOG_WIDTH, force_terminal=terminal)
+    with screen.capture() as captured:
+        for heading, columns, rows in _sections(checked):
+            told = [row for row in rows if row.outcome != "same"]
+            if told:
+                screen.print(_rich(heading, columns, told))
+            if same := len(rows) - len(told):
+                screen.print(
+                    Text(f"{heading}: {same} {'figure is' if same == 1 else 'figures are'} the same")
+                )
+            for row in told:
+                if not row.good:
+                    screen.print(Text(f"  {row.sentence}"), soft_wrap=True)
+        screen.print(Text(checked.headline, "bold red" if checked.failed else "bold green"), soft_wrap=True)
+    return captured.get()
+
+
+def _rich(heading: str, columns: Sequence[str], rows: Sequence[Row]) -> rich.table.Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    terminal = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    with terminal.capture() as captured:
-        for heading, columns, rows in _sections(checked):
-            table = Table(box=SIMPLE_HEAD, title=Text(heading), title_justify="left")
-            for column in columns:
-                table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
-            before = ""
-            shown_rows = [row for row in rows if row.outcome != "same"]
-            for row in shown_rows:
-                shown = "" if row.variant == before else row.variant
-                table.add_row(shown, row.what, *row.cells, Text(row.outcome, _colour(row)))
-                before = row.variant
-            if shown_rows:
-                terminal.print(table)
-            if len(shown_rows) < len(rows):
-                terminal.print(Text(f"{heading}: {len(rows) - len(shown_rows)} figures are the same"))
-            for row in rows:
-                if not row.good:
-                    terminal.print(Text(f"  {row.sentence}"))
-        terminal.print(Text(checked.headline, "bold red" if checked.failed else "bold green"))
-    return captured.get()
+    table = Table(box=SIMPLE_HEAD, title=Text(heading), title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=True)
+    before = ""
+    for row in rows:
+        variant = "" if row.variant == before else row.variant
+        table.add_row(variant, row.what, *row.cells, Text(row.outcome, _colour(row)))
+        before = row.variant
+    return table
 
 
 def _colour(row: Row) -> str:
