@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from edgebuild.errors import ParityError
 from edgebuild.measure.oracle import GRID_LIMITS, HALF, Comparison, Limit, Verdict, judge
 from edgebuild.tasks.classification import Classification
+from edgebuild.tasks.regression import Regression, Target
 
 STEP = 0.25
 
@@ -79,3 +80,15 @@ def test_a_verdict_is_written_to_six_decimals():
         "equal": 0.333333,
         "steps": 1,
     }
+
+
+def test_quantities_of_a_float_file_are_compared_by_their_size():
+    task = Regression((Target("age", 0.0, 1.0, 0.5),))
+    reference = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+    compared = Comparison(task, None)
+    compared.add(reference + np.float32(0.01), reference, np.zeros((50, 1, 1, 1), np.float32))
+    verdict = compared.verdict(reference)
+    assert verdict.as_json() == {"images": 50, "labels": 1.0, "equal": None, "steps": None, "error": 0.005}
+    judge(verdict, Limit(0.0, 0, 0.995), "a file")
+    with pytest.raises(ParityError, match=r"at most 5.00% of their range apart"):
+        judge(Verdict(50, 1.0, error=0.05), Limit(0.0, 0, 0.995), "a file")

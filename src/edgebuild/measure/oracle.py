@@ -52,6 +52,8 @@ GRID_LIMITS: Mapping[str, Limit] = {
 HALF = Limit(equal=0.0, steps=8, labels=0.995)
 #: Share of labels that every other file must have in common with its reference.
 LABELS = 0.995
+#: Largest difference of a file whose outputs are quantities in float, relative to the range of its reference's outputs.
+ERROR = 0.02
 
 
 @dataclass(frozen=True)
@@ -60,24 +62,29 @@ class Verdict:
 
     ``labels`` is the share of equal decisions, ties left out (see :class:`Limit`).
     ``equal`` (share of logits) and ``steps`` (largest distance) are those of an
-    integer output, None for a float one.
+    integer output, None for a float one. ``error`` is the largest difference,
+    relative to the range of the reference's outputs, of a float output that is a
+    quantity (:attr:`edgebuild.tasks.task.Task.numeric`).
     """
 
     images: int
     labels: float
     equal: float | None = None
     steps: int | None = None
+    error: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; shares to six decimals."""
+        """Plain values; shares to six decimals; no error where none is measured."""
         return {
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in asdict(self).items()
+            if name != "error" or value is not None
         }
 
     def __str__(self) -> str:
         if self.equal is None:
-            return f"{self.labels:.2%} of labels as the reference"
+            apart = "" if self.error is None else f", at most {self.error:.2%} of their range apart"
+            return f"{self.labels:.2%} of labels as the reference{apart}"
         return (
             f"{self.equal:.2%} of logits equal to the reference, at most {self.steps} step(s), "
             f"{self.labels:.2%} of labels"
@@ -98,6 +105,8 @@ class Comparison:
     _outputs: int = 0
     _equal: int = 0
     _steps: int = 0
+    _apart: float = 0.0
+    _range: tuple[float, float] = (np.inf, -np.inf)
 
     @property
     def images(self) -> int:
@@ -112,6 +121,9 @@ class Comparison:
             self._outputs += steps.size
             self._equal += int(np.count_nonzero(steps == 0))
             self._steps = max(self._steps, int(steps.max()))
+        self._apart = max(self._apart, float(np.abs(outputs - reference).max()))
+        low, high = self._range
+        self._range = min(low, float(reference.min())), max(high, float(reference.max()))
 
     def verdict(self, labels: Labels) -> Verdict:
         """The outcome; ``labels`` are those of the images that were added."""
@@ -119,7 +131,9 @@ class Comparison:
         alike = self.task.settled(expected, labels).alike(found, expected, self.step or 0.0)
         share = float(np.mean(alike))
         if self.step is None:
-            return Verdict(len(found), share)
+            low, high = self._range
+            error = self._apart / max(high - low, 1e-6) if self.task.numeric else None
+            return Verdict(len(found), share, error=error)
         return Verdict(len(found), share, self._equal / self._outputs, self._steps)
 
 
@@ -131,6 +145,7 @@ def judge(verdict: Verdict, limit: Limit, what: str) -> Verdict:
     """
     equal, steps, images = verdict.equal, verdict.steps, verdict.images
     within = (equal is None or equal >= limit.equal) and (steps is None or steps <= limit.steps)
+    within = within and (verdict.error is None or verdict.error <= ERROR)
     # Of few images a share below 1 is less than one image: it is rounded up to whole ones.
     differing, allowed = round((1 - verdict.labels) * images), ceil(round((1 - limit.labels) * images, 6))
     if not within or differing > allowed:

@@ -109,7 +109,7 @@ def summary(
                 else float(f"{max_abs_error(answers, predictions[source]):.6g}"),
                 **{
                     f"oracle_{key}": verdicts.get(variant.id, {}).get(key)
-                    for key in ("labels", "equal", "steps")
+                    for key in ("labels", "equal", "steps", *(("error",) if task.numeric else ()))
                 },
             }
         )

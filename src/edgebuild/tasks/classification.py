@@ -27,11 +27,12 @@ class Classification:
     kind: str = "classification"
     quality: str = "accuracy"
     figure: str = "accuracy"
+    numeric: bool = False
 
     def check(self, labels: Labels, classes: Sequence[str], where: str) -> None:
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise DataError(
-                f"{where}: a classification needs one class index per example, but the labels are {labels.dtype} "
+                f"{where}: task classification needs one class index per example, but the labels are {labels.dtype} "
                 f"of shape {labels.shape}; set task.kind to what the data are for"
             )
 
@@ -40,6 +41,10 @@ class Classification:
 
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         return tuple(classes)
+
+    @property
+    def units(self) -> tuple[tuple[float, float], ...]:
+        return ()
 
     def truth(self, images: Images, labels: Labels, scale: float) -> Truth:
         return labels

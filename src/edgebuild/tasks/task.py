@@ -52,8 +52,12 @@ class Task(Protocol):
     def figure(self) -> str:
         """What the training curves' ``accuracy`` is, in words; it needs no more than outputs and truth."""
 
+    @property
+    def numeric(self) -> bool:
+        """Are outputs quantities, to be compared by their size? Otherwise they are compared by what they decide."""
+
     def check(self, labels: Labels, classes: Sequence[str], where: str) -> None:
-        """Refuse the labels of a split that are not of this task.
+        """Refuse the labels of a training split that are not of this task.
 
         Raises:
             DataError: with what is required, what was found, and the way out.
@@ -64,6 +68,10 @@ class Task(Protocol):
 
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         """A name for each output, which the exported files carry; none where outputs have no names."""
+
+    @property
+    def units(self) -> tuple[tuple[float, float], ...]:
+        """Scale and offset that make each output a number in its target's unit; none where outputs have no units."""
 
     def truth(self, images: Images, labels: Labels, scale: float) -> Truth:
         """What the loss compares the outputs for ``images`` with: an entry per example."""
