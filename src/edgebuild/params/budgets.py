@@ -38,13 +38,14 @@ class LatencyLimit:
         Raises:
             UsageError: ``of`` has other placeholders, or loose braces.
         """
-        own = Variant.parse(name)
-        try:
-            return self.of.format(model=own.model, format=own.format, precision=own.precision)
-        except (KeyError, ValueError, IndexError, AttributeError):
+        own, found = Variant.parse(name), self.of
+        for part in ("model", "format", "precision"):
+            found = found.replace(f"{{{part}}}", getattr(own, part))
+        if set(found) & set("{}"):
             raise UsageError(
                 f"{self.of!r} is no name; in braces only {{model}}, {{format}} and {{precision}} are known"
-            ) from None
+            )
+        return found
 
 
 @dataclass(frozen=True)
