@@ -49,3 +49,28 @@ def test_a_test_part_of_another_image_shape_is_refused() -> None:
     other = (np.zeros((2, 2, 3, 1)), labels)
     with pytest.raises(DataError, match=r"one shape, but they are \(2, 2, 1\) and \(2, 3, 1\)"):
         source(images, labels, scale=1 / 255, classes=("a", "b"), where="some data", test=other)
+
+
+def test_a_group_that_lies_in_two_splits_is_refused() -> None:
+    images, labels = np.zeros((4, 2, 2, 1)), np.array([0, 1, 0, 1])
+    with pytest.raises(DataError, match="but 'bob' has examples in test and train"):
+        source(
+            images, labels, scale=1 / 255, classes=("a", "b"), where="some data",
+            groups=["ann", "bob", "bob", "ann"], split=["", "", "test", "train"],
+        )  # fmt: skip
+
+
+def test_a_test_part_given_twice_is_refused() -> None:
+    images, labels = np.zeros((2, 2, 2, 1)), np.array([0, 1])
+    with pytest.raises(DataError, match="the test part is given twice"):
+        source(
+            images, labels, scale=1 / 255, classes=("a", "b"), where="some data",
+            test=(images, labels), split=["", "test"],
+        )  # fmt: skip
+
+
+def test_labels_that_do_not_suit_the_task_are_refused_with_the_task_that_they_suit() -> None:
+    with pytest.raises(DataError, match="regression needs float targets .* set task.kind to classification"):
+        load(PARAMS, "regression")
+    with pytest.raises(DataError, match="anomaly needs a class called normal, .* the classes are 0, 1"):
+        load(PARAMS, "anomaly")

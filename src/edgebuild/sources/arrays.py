@@ -84,11 +84,9 @@ def _codes(images: Any, scale: float, where: str) -> Images | npt.NDArray[np.gen
     if scale != 1 / CODES:  # codes, kept as floats
         return array
     shape: tuple[int, int, int] = array.shape[1:]
-    first = 0
     into = Spool(shape)
     for chunk in chunks(array):
-        into.add(_rounded(chunk, where, first))
-        first += len(chunk)
+        into.add(_rounded(chunk, where, into.count))
     return into.done()
 
 
@@ -122,7 +120,7 @@ def _rounded(chunk: npt.NDArray[np.generic], where: str, first: int) -> Bytes:
     if len(bad):
         place = tuple(bad[0])
         raise DataError(
-            f"{where}: float images must lie in [0, 1], but image {first + place[0]} holds {real[place]!r}; "
+            f"{where}: float images must lie in [0, 1], but image {first + place[0]} holds {float(real[place])!r}; "
             f"divide by the largest value, or give codes of 0 to 255 as uint8"
         )
     return np.rint(real * CODES).astype(np.uint8)

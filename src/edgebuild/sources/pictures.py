@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.data.images import Labels
+from edgebuild.data.images import Bytes, Labels
 from edgebuild.sources.faults import Faults
 from edgebuild.sources.image import SUFFIXES, Unusable, decode
 from edgebuild.sources.rehearse import rehearse
@@ -15,7 +15,7 @@ from edgebuild.sources.source import Source, source
 from edgebuild.sources.spool import Spool
 
 if TYPE_CHECKING:
-    from edgebuild.params.data import Data
+    from edgebuild.params.data import Data, Image
 
 __all__ = ["Picture", "pictures"]
 
@@ -55,17 +55,22 @@ def pictures(
         rehearse(params, task, labels, classes, where=faults.where, groups=groups, split=split)
     into = Spool((wanted.height, wanted.width, wanted.channels))
     for picture in listed:
-        if picture.path.suffix.lower() not in SUFFIXES:
-            faults.add(picture.place, f"its name does not end in {', '.join(SUFFIXES)}")
-            continue
-        try:
-            example = decode(picture.path, wanted)
-        except (Unusable, OSError) as error:
-            faults.add(picture.place, error)
-            continue
-        if not faults:  # what is read after the first fault is only looked at
+        example = _decoded(picture, wanted, faults)
+        if example is not None and not faults:  # what is read after the first fault is only looked at
             into.add(example)
     faults.refuse(way_out)
+    images = into.done()
     return source(
-        into.done(), labels, scale=SCALE, classes=classes, where=faults.where, groups=groups, split=split
+        images, labels, scale=SCALE, classes=classes, where=faults.where, groups=groups, split=split
     )
+
+
+def _decoded(picture: Picture, wanted: Image, faults: Faults) -> Bytes | None:
+    if picture.path.suffix.lower() not in SUFFIXES:
+        faults.add(picture.place, f"its name does not end in {', '.join(SUFFIXES)}")
+        return None
+    try:
+        return decode(picture.path, wanted)
+    except (Unusable, OSError) as error:
+        faults.add(picture.place, error)
+        return None

@@ -35,10 +35,12 @@ def open_pool(
     members: Indices,
     groups: Indices | None,
     generator: np.random.Generator,
+    *,
+    train: bool,
 ) -> Pool:
-    """The pool of ``members``, which are indices into ``labels`` and ``groups``."""
+    """The pool of ``members``, which are indices into ``labels`` and ``groups``; of ``train``, some must be left."""
     if groups is not None:
-        return _Groups(labels, classes, members, groups, generator)
+        return _Groups(labels, classes, members, groups, generator, least=int(train))
     if labels.ndim == 2 and labels.dtype.kind != "f":
         return _Overlapping(labels, members, generator)
     return _Strata(*strata_of(labels[members], classes), members, generator)
@@ -94,8 +96,15 @@ class _Groups:
     """
 
     def __init__(
-        self, labels: Labels, classes: int, members: Indices, groups: Indices, generator: np.random.Generator
+        self,
+        labels: Labels,
+        classes: int,
+        members: Indices,
+        groups: Indices,
+        generator: np.random.Generator,
+        least: int,
     ) -> None:
+        self._least = least  # groups that must be left
         names, numbers = np.unique(groups[members], return_inverse=True)
         self._members = [members[numbers == number] for number in range(len(names))]
         if labels.ndim == 2 and labels.dtype.kind != "f":
@@ -114,7 +123,7 @@ class _Groups:
         check_size(size, len(self), name)
         if size == len(self):
             return self._take(list(self._left))
-        if len(self._left) < 2:
+        if len(self._left) <= self._least:
             raise DataError(
                 f"data.{name}: groups are kept whole, and the last one is needed to train on; "
                 f"at least four groups are required where the data has no splits of its own"
@@ -123,7 +132,7 @@ class _Groups:
         chosen: list[int] = []
         for number in self._left:
             closer = np.square(wanted - self._counts[number]).sum() < np.square(wanted).sum()
-            if closer and len(chosen) < len(self._left) - 1:
+            if closer and len(chosen) < len(self._left) - self._least:
                 chosen.append(number)
                 wanted = wanted - self._counts[number]
         if not chosen:  # every group is larger than twice the split: the one that is nearest

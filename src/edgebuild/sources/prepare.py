@@ -68,7 +68,7 @@ def prepare(
 
     def pool_of(name: str, part: Part, members: Indices) -> Pool:
         groups = None if part is source.test else source.groups
-        return open_pool(part.labels, classes, members, groups, of[name])
+        return open_pool(part.labels, classes, members, groups, of[name], train=name == "train")
 
     members, faulty = _apart(source, placed["train"]) if task == "anomaly" else (placed["train"], None)
     pool = pool_of("train", own, members)

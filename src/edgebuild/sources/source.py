@@ -110,16 +110,11 @@ def source(
                 f"{where}: one {name} per image is required, but there are {len(given)} for "
                 f"{len(part.labels)} images; name one for each"
             )
-    return Source(
-        part.images,
-        part.labels,
-        scale,
-        classes,
-        official,
-        None if groups is None else _numbered(groups),
-        None if split is None else _named(split, where),
-        features,
-    )
+    numbers = None if groups is None else _numbered(groups)
+    names = None if split is None else _named(split, where)
+    if groups is not None and numbers is not None and names is not None:
+        _check_groups(groups, numbers, names, where)
+    return Source(part.images, part.labels, scale, classes, official, numbers, names, features)
 
 
 def _numbered(groups: Sequence[object] | npt.NDArray[np.generic]) -> Indices:
@@ -137,3 +132,16 @@ def _named(split: Sequence[str] | npt.NDArray[np.generic], where: str) -> Names 
             f"{', '.join(map(repr, unknown[:5]))}; rename it"
         )
     return names if (names != "").any() else None
+
+
+def _check_groups(groups: Any, numbers: Indices, names: Names, where: str) -> None:
+    """Refuse a group that lies in two splits: what is learned from one part of it is asked in the other."""
+    splits = np.where(names == "", "train", names)
+    for number in np.unique(numbers):
+        found = np.unique(splits[numbers == number])
+        if len(found) > 1:
+            group = groups[int(np.flatnonzero(numbers == number)[0])]
+            raise DataError(
+                f"{where}: a group must lie in one split, but {str(group)!r} has examples in "
+                f"{' and '.join(found.tolist())}; move it into one of them, or leave the split out"
+            )

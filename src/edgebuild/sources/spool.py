@@ -7,6 +7,7 @@ name and is gone when the array is.
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,6 +25,7 @@ class Spool:
         self.count = 0
         # In the folder for temporary files, which inside a stage lies beside its outputs, on disk.
         self._file = tempfile.TemporaryFile(prefix="edgebuild-")  # noqa: SIM115 (it outlives this call)
+        weakref.finalize(self, self._file.close)
 
     def add(self, examples: Bytes) -> None:
         """Append one example, uint8 of the spool's shape, or several, ``(k, *shape)``.
@@ -39,13 +41,11 @@ class Spool:
 
     def done(self) -> Bytes:
         """All examples in order, uint8 ``(n, *shape)``, read-only and mapped; the spool takes no more."""
-        self._file.flush()
-        if self.count == 0:
-            self._file.close()
-            return np.zeros((0, *self.shape), np.uint8)
-        mapped = np.memmap(self._file, np.uint8, "r", 0, (self.count, *self.shape))
-        self._file.close()  # the map keeps what it needs
-        return np.asarray(mapped)
+        with self._file as file:  # the map keeps what it needs
+            file.flush()
+            if self.count == 0:
+                return np.zeros((0, *self.shape), np.uint8)
+            return np.asarray(np.memmap(file, np.uint8, "r", 0, (self.count, *self.shape)))
 
 
 def spool(shape: tuple[int, int, int], examples: Iterable[Bytes]) -> Bytes:
