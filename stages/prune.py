@@ -1,8 +1,12 @@
-"""Make the student smaller, by whole channels or by single weights, while it goes on learning from the teacher."""
+"""Make the student smaller, by whole channels or by single weights, while it goes on learning from the teacher.
+
+With prune.method none it goes on as it is.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgebuild.compress import prune
@@ -18,7 +22,8 @@ from edgebuild.tasks.registry import open_task
 from edgebuild.train import backend
 from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.history import History
-from edgebuild.train.loop import fit, keras_trainee, total_steps
+from edgebuild.train.judge import judged
+from edgebuild.train.loop import fit, inference, keras_trainee, total_steps
 
 if TYPE_CHECKING:
     from edgebuild.build.stage import Stage
@@ -32,20 +37,17 @@ def main(stage: Stage) -> None:
     tf, keras = backend.load(seed, threads)
     model = keras_format.load_model(keras, stage.dep("models/student-keras-fp32.keras"))
     layout = analyse(model)
-    whole = macs(layout)
-    for name, why in layout.pinned.items():
+    whole, skipped = macs(layout), params.method == "none"
+    for name, why in () if skipped else layout.pinned.items():
         stage.warn(f"{name} keeps its channels, and those that it reads: {why}")
     loss = task.distillation(params.temperature, params.alpha)
-    logits, teacher = stage.dep("data/teacher-logits.npy"), stage.dep(stage.params.distill.teacher)
-    shape = train.images.shape[1:]
-    guide = guide_of(
-        lambda: open_teacher(
-            tf, keras, teacher,
-            task=task, scale=train.scale, shape=shape, classes=train.classes, threads=threads,
-        ),
-        logits,
-        params,
+    logits = stage.dep("data/teacher-logits.npy")
+    teacher = partial(
+        open_teacher, tf, keras, stage.dep(stage.params.distill.teacher), task=task,
+        scale=train.scale, shape=train.images.shape[1:], classes=train.classes, threads=threads,
     )  # fmt: skip
+    # With alpha 0 nobody listens to the teacher, so it need not look at augmented images.
+    guide = guide_of(teacher, logits, params) if params.alpha and not skipped else read_logits(logits)
     history = History(stage.metrics, stage.progress, task.figure)
     checkpoints = Checkpoints(stage.kept, stage.say, stage.warn)
 
@@ -58,7 +60,9 @@ def main(stage: Stage) -> None:
             on_epoch=history.add, guide=guide, after_step=pruner, checkpoint=checkpoints.of(name),
         )  # fmt: skip
 
-    if params.method == "structured":
+    if skipped:
+        history.add(judged(task, inference(tf, model, train.scale), train, validation))
+    elif params.method == "structured":
         time = litert_us if params.cost == "latency" else None
         share, known = share_of_round(params.keep, params.rounds), read_logits(logits)
         for number in range(1, params.rounds + 1):
@@ -72,6 +76,5 @@ def main(stage: Stage) -> None:
     history.write(stage.out("metrics/history/pruned.csv"))
     zeros, left = prune.sparsity(prune.prunable(model)), macs(analyse(model))
     stage.metrics({"sparsity": zeros, "macs": left})
-    stage.say(
-        f"{model.count_params():,} parameters, {left / whole:.0%} of the MACs, {zeros:.0%} zeros, {history.last}"
-    )
+    what = "skipped" if skipped else f"{left / whole:.0%} of the MACs, {zeros:.0%} zeros"
+    stage.say(f"{model.count_params():,} parameters, {what}, {history.last}")

@@ -1,4 +1,4 @@
-"""A teacher is any file that gives logits: .keras, .onnx or .tflite, whoever wrote it, run by its own runtime.
+"""A teacher is any file that gives logits: .keras, .onnx, .tflite or a SavedModel, run by its own runtime.
 
 Apart from the exporters on purpose: they know their own files only, and a
 change of theirs must not train a student again.
@@ -21,13 +21,16 @@ from edgebuild.train.loop import Inference, inference
 if TYPE_CHECKING:
     from edgebuild.tasks.task import Task
 
-__all__ = ["Teacher", "open_teacher"]
+__all__ = ["KINDS", "Teacher", "kind_of", "open_file", "open_teacher"]
 
 Floats = npt.NDArray[np.float32]
 #: real images, float32 (n, h, w, c) → what the file answers, (n, classes)
 Ask = Callable[[Floats], npt.NDArray[np.generic]]
 
 BATCH = 256
+
+#: What files may hold a trained network; a SavedModel is a folder and has no ending.
+KINDS = (".keras", ".onnx", ".tflite", "saved_model")
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,11 @@ def open_teacher(
         DataError: the file is missing or refused by its runtime, takes other
             images, or answers with something else than the task's outputs.
     """
-    runtimes = {".onnx": _open_onnx, ".tflite": _open_tflite}
-    if path.suffix != ".keras" and path.suffix not in runtimes:
-        known = ", ".join((".keras", *runtimes))
-        raise UsageError(f"distill.teacher: {path.name} must be a file of one of {known}; export it as such")
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; correct distill.teacher, or make it with dvc repro")
-    model = keras_format.load_model(keras, path) if path.suffix == ".keras" else None
-    if model is not None:
+    if kind_of(path, "distill.teacher") == ".keras":
+        model = keras_format.load_model(keras, path)
         infer = inference(tf, model, scale)
     else:
-        infer = _batched(runtimes[path.suffix](path, shape, threads), scale)
-
+        model, infer = None, _batched(open_file(tf, path, shape, threads), scale)
     outputs = task.outputs(shape, classes)
 
     def ask(images: npt.NDArray[np.uint8]) -> Floats:
@@ -90,6 +86,38 @@ def open_teacher(
         return np.asarray(task.as_outputs(answers), np.float32)
 
     return Teacher(ask, model)
+
+
+def kind_of(path: Path, where: str) -> str:
+    """Which of :data:`KINDS` lies at ``path``, which the key ``where`` of params.yaml names.
+
+    Raises:
+        UsageError: a file of another kind.
+        DataError: there is nothing.
+    """
+    known = "one of .keras, .onnx, .tflite or the folder of a SavedModel"
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise UsageError(f"{where}: {path.name} is a folder without a saved_model.pb; name {known}")
+        return "saved_model"
+    if path.suffix not in KINDS:
+        raise UsageError(f"{where}: {path.name} must be a file of {known}; export it as such")
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; correct {where}, or make it with dvc repro")
+    return path.suffix
+
+
+def open_file(tf: Any, path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
+    """The network in a file that is not Keras', run by its runtime, for real images of ``shape``.
+
+    Raises:
+        DataError: the runtime refuses the file, or it takes other images.
+    """
+    if path.suffix == ".onnx":
+        return _open_onnx(path, shape, threads)
+    if path.suffix == ".tflite":
+        return _open_tflite(path, shape, threads)
+    return _open_saved_model(tf, path, shape)
 
 
 def _batched(ask: Ask, scale: float) -> Inference:
@@ -154,6 +182,31 @@ def _open_tflite(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
             interpreter.invoke()
             answers.append(_real(interpreter.get_tensor(target["index"]), target))
         return np.concatenate(answers)
+
+    return ask
+
+
+def _open_saved_model(tf: Any, path: Path, shape: tuple[int, int, int]) -> Ask:
+    try:
+        model = tf.saved_model.load(str(path))
+        answer = model.signatures["serving_default"]
+    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        raise DataError(
+            f"TensorFlow finds no signature serving_default in {path}: {error}; save it by Keras' model.export(), or "
+            f"by tf.saved_model.save with signatures="
+        ) from None
+    inputs = answer.structured_input_signature[1]
+    taken = [tuple(spec.shape[1:]) for spec in inputs.values()]
+    if taken != [shape] or len(answer.structured_outputs) != 1:
+        raise DataError(
+            f"the teacher {path.name} must take images of shape {shape} and give one array, but it takes {taken} and "
+            f"gives {len(answer.structured_outputs)}; export it for this data"
+        )
+    ((name, spec),) = inputs.items()
+
+    def ask(images: Floats) -> npt.NDArray[np.generic]:
+        (answers,) = answer(**{name: tf.cast(images, spec.dtype)}).values()
+        return np.asarray(answers)
 
     return ask
 

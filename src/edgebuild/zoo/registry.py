@@ -71,9 +71,11 @@ def build(keras: Any, network: Network, *, shape: tuple[int, int, int], outputs:
         model = find(name, where)(shape, outputs, **knobs)
     if found := problems(keras, model, shape, outputs):
         listed = "\n  ".join(found)
+        known = (
+            f"\n(supported are {SUPPORTED})" if any("cannot be exported" in line for line in found) else ""
+        )
         raise GraphError(
-            f"{where}: {name} gives no network that can be built; nothing was trained:\n  {listed}\n"
-            f"(supported are {SUPPORTED})"
+            f"{where}: {name} gives no network that can be built; nothing was trained:\n  {listed}{known}"
         )
     return model
 
