@@ -90,9 +90,9 @@ class _Overlapping:
 class _Groups:
     """Whole groups only, in an order that the generator draws.
 
-    A group is taken if that brings the split closer to what it should have of
-    each class, by the sum of squares; so one pass decides, and a group that
-    is too large is passed over.
+    A group is taken if that brings the split closer to the size and to the number
+    of each class that it should have, by the sum of squares; so one pass decides,
+    and a group that is too large is passed over.
     """
 
     def __init__(
@@ -108,10 +108,11 @@ class _Groups:
         names, numbers = np.unique(groups[members], return_inverse=True)
         self._members = [members[numbers == number] for number in range(len(names))]
         if labels.ndim == 2 and labels.dtype.kind != "f":
-            one_hot = np.column_stack([np.ones(len(members), np.int64), labels[members]])
+            of_class = labels[members]
         else:
             strata, count = strata_of(labels[members], classes)
-            one_hot = np.eye(count, dtype=np.int64)[strata]
+            of_class = np.eye(count, dtype=np.int64)[strata]
+        one_hot = np.column_stack([np.ones(len(members), np.int64), of_class])
         self._counts = np.zeros((len(names), one_hot.shape[1]), np.int64)
         np.add.at(self._counts, numbers, one_hot)
         self._left = [int(number) for number in generator.permutation(len(names))]
