@@ -124,7 +124,19 @@ def _placed(root: Path, top: Path | None, given: str, option: str) -> tuple[str,
             f"cannot be what it reads; move it to a folder of another name (mv {given} my-{path.name}), or begin in a "
             f"folder below: mkdir edge && cd edge && edgebuild init {option} ../{given}"
         )
-    return name, []
+    return name, _kept(root, name)
+
+
+def _kept(root: Path, name: str) -> list[Choice]:
+    """Does git or DVC keep it? Whoever clones the repository needs it to build."""
+    if any((root / f"{path.as_posix()}.dvc").exists() for path in (Path(name), *Path(name).parents)):
+        return []
+    command = ["git", "-C", str(root), "ls-files", "--", name]
+    if subprocess.run(command, capture_output=True, text=True, check=False).stdout:
+        return []
+    return [
+        Choice("", f"{name} is kept neither by DVC nor by git", f"`dvc add {name}` before CI has to build it")
+    ]
 
 
 def _match(network: network_of.Network, data: data_of.Data) -> None:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgebuild.errors import UsageError
-from edgebuild.init import images, recordings, tables
+from edgebuild.init import images, recordings, records, sensors, tables
 from edgebuild.init.choice import Choice
 
-__all__ = ["Data", "look", "placed"]
+__all__ = ["Data", "kind_of", "look", "placed"]
 
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+ANOMALY = ({"normal", "anomaly"}, {"normal", "abnormal"}, {"normal"})
 SPLITS = ("train", "test", "validation", "calibration")
-AUDIO, TABLE = (".wav",), (".csv", ".parquet")
+AUDIO, TABLE, RECORDS = (".wav",), (".csv", ".parquet"), (".tfrecord", ".tfrecords")
 KNOWN = (
     "a folder with a folder per class of PNG or JPEG images (or train/ and test/ with those), of WAV files or of CSV "
     "recordings; a CSV or Parquet table of images or of sensor readings; a .npz file; TFRecord files; or a function "
@@ -36,7 +37,8 @@ class Data:
 
     ``folder`` is as params.yaml will have it, ``sections`` what the source needs besides, ``inputs`` further files
     that preparing reads. ``shape`` is height, width, channels, or None where only the teacher or nobody knows;
-    ``count`` is 0 where it is not known. ``placed`` are the splits that the data itself holds.
+    ``count`` is 0 where it is not known. ``placed`` are the splits that the data itself holds, ``targets`` the
+    first values of what a regression predicts.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Data:
     sections: Mapping[str, Any] = field(default_factory=dict)
     placed: frozenset[str] = frozenset()
     task: str = "classification"
+    targets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
 
@@ -85,10 +88,23 @@ def _kinds(
     """Endings → what to look for when there are such files, the surer first."""
     tops = [file for file in files if file.parent == path]
     listed = [file for file in tops if file.suffix.lower() in TABLE]
+    shards = [file for file in files if file.suffix.lower() in RECORDS]
+    has_images = any(file.suffix.lower() in images.ENDINGS for file in files)
+
+    def tables_of() -> Data | None:
+        if len(listed) == 1 and (has_images or len(files) == 1):
+            return tables.of_file(listed[0], f"{given}/{listed[0].name}", task, shape)
+        return (
+            None
+            if has_images
+            else sensors.folder(path, given, _by_class(path, given, files, TABLE, task), task)
+        )
+
     return {
-        TABLE: lambda: tables.of_folder(path, given, listed, files, task, shape),
+        TABLE: tables_of,
         images.ENDINGS: lambda: _images(path, given, files, task, shape),
         AUDIO: lambda: recordings.audio(path, given, _by_class(path, given, files, AUDIO, task), task),
+        RECORDS: lambda: records.look(given, shards, shape, task),
         (".npz",): lambda: _one_archive(given, tops, task, shape),
     }
 
@@ -108,7 +124,7 @@ def _images(
         size.shape,
         {"image": {"height": height, "width": width, "channels": channels, "fit": "crop"}},
         placed(path),
-        task or "classification",
+        task or kind_of(classes),
         choices=(
             Choice("data", f"{len(found):,} images in {len(classes)} class folders", _names(tuple(classes))),
             Choice("image size", f"{height}×{width}×{channels}", size.why),
@@ -147,6 +163,11 @@ def _by_class(
             f"name the folder above it, or say --task anomaly if it holds what is normal"
         )
     return dict(sorted(classes.items()))
+
+
+def kind_of(classes: Iterable[str]) -> str:
+    """The task that class folders are for: to find anomalies, if there are but normal ones and anomalies."""
+    return "anomaly" if set(classes) in ANOMALY else "classification"
 
 
 def _function(root: Path, given: str, task: str | None) -> Data:

@@ -16,8 +16,12 @@ from edgebuild.params import read
 
 __all__ = ["Plan", "plan", "upgrade"]
 
-#: A line that a repository may have in a sharper form: only what the build makes in data/ is ignored there.
-SHARPER = {"/data/": ("/data/*.npz", "/data/*.npy")}
+#: Of data/ a user may have other files: only what the build makes there is ignored. What this project's own tools
+#: leave is no matter elsewhere.
+SHARPER = {
+    "/data/": ("/data/*.npz", "/data/*.npy"),
+    **dict.fromkeys(("/dist/", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/"), ()),
+}
 
 
 @dataclass(frozen=True)

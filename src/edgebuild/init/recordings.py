@@ -32,7 +32,7 @@ def audio(path: Path, given: str, classes: Mapping[str, Sequence[Path]], task: s
     Raises:
         UsageError: none of the files that are looked at can be read.
     """
-    from edgebuild.init.data import Data, placed
+    from edgebuild.init.data import Data, kind_of, placed
     from edgebuild.sources import wav
 
     files = [file for members in classes.values() for file in members]
@@ -68,7 +68,7 @@ def audio(path: Path, given: str, classes: Mapping[str, Sequence[Path]], task: s
         (frames, MELS, 1),
         {"audio": section},
         placed(path),
-        task or "classification",
+        task or kind_of(classes),
         choices=(
             Choice("data", f"{len(files):,} WAV files in {len(classes)} class folders", ", ".join(classes)),
             Choice(

@@ -16,7 +16,7 @@ from edgebuild.init.choice import Choice
 if TYPE_CHECKING:
     from edgebuild.init.data import Data
 
-__all__ = ["Table", "of_file", "of_folder"]
+__all__ = ["GROUPS", "LABELS", "Table", "are_numbers", "of_file", "read"]
 
 #: What columns are called, lower case.
 PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
@@ -53,7 +53,11 @@ def of_file(path: Path, given: str, task: str | None, shape: Shape) -> Data | No
         return _arrays(path, given, task)
     if suffix not in (".csv", ".parquet"):
         return None
+    from edgebuild.init import sensors
+
     table = read(path)
+    if sensors.is_table(table) and not _image_column(table):
+        return sensors.table(table, given, task)
     folder, _, name = given.rpartition("/")
     if not folder:
         raise UsageError(
@@ -61,15 +65,6 @@ def of_file(path: Path, given: str, task: str | None, shape: Shape) -> Data | No
             f"folder of its images, and name it there"
         )
     return _manifest(path, folder, name, table, task, shape)
-
-
-def of_folder(
-    path: Path, given: str, tables: Sequence[Path], files: Sequence[Path], task: str | None, shape: Shape
-) -> Data | None:
-    """A folder with a table of its images, or with recordings; None if it is neither."""
-    if len(tables) == 1 and any(file.suffix.lower() in images.ENDINGS for file in files):
-        return of_file(tables[0], f"{given}/{tables[0].name}", task, shape)
-    return None
 
 
 def read(path: Path) -> Table:
@@ -112,7 +107,7 @@ def _manifest(path: Path, folder: str, name: str, table: Table, task: str | None
         )
     split, group, label = table.called(SPLITS), table.called(GROUPS), table.called(LABELS)
     rest = [key for key in table.columns if key not in (column, split, group)]
-    chosen = [label] if label else [key for key in rest if _are_numbers(table.columns[key])]
+    chosen = [label] if label else [key for key in rest if are_numbers(table.columns[key])]
     if not chosen:
         raise UsageError(
             f"--data {folder}/{name}: no column holds labels or numbers to predict; it has {', '.join(table.columns)}; "
@@ -146,6 +141,9 @@ def _manifest(path: Path, folder: str, name: str, table: Table, task: str | None
         },
         placed=frozenset(table.columns.get(split, ())) - {""},
         task=kind,
+        targets={key: tuple(map(float, table.columns[key])) for key in chosen}
+        if kind == "regression"
+        else {},
         choices=(
             Choice("data", f"{table.count:,} images in {name}", f"columns {column}, {', '.join(chosen)}"),
             Choice("image size", f"{height}×{width}×{channels}", found.why),
@@ -153,12 +151,18 @@ def _manifest(path: Path, folder: str, name: str, table: Table, task: str | None
     )
 
 
+def _image_column(table: Table) -> str:
+    named = table.called(PATHS)
+    images_in = [key for key in table.columns if _are_images(table.columns[key])]
+    return named if named in images_in or not images_in else images_in[0]
+
+
 def _task(columns: Sequence[Sequence[str]]) -> str:
     """What labels ask for: lists with ``|`` or several columns of 0 and 1, fractions, or classes."""
     values = {value for column in columns for value in column}
     if any("|" in value for value in values) or (len(columns) > 1 and values <= {"0", "1"}):
         return "multilabel"
-    numbers = _are_numbers(list(values))
+    numbers = are_numbers(list(values))
     return (
         "regression"
         if len(columns) > 1 or (numbers and any("." in value for value in values))
@@ -211,7 +215,7 @@ def _are_images(values: Iterable[str]) -> bool:
     return bool(ends) and all(ends)
 
 
-def _are_numbers(values: Sequence[str]) -> bool:
+def are_numbers(values: Sequence[str]) -> bool:
     try:
         return bool(values) and all(float(value) == float(value) for value in values if value.strip())
     except ValueError:

@@ -16,16 +16,21 @@ from edgebuild.init.plan import Plan
 
 __all__ = ["next_steps", "table"]
 
-#: Columns of the first column, of a terminal that does not say how wide it is, and of the narrowest that is respected.
-NAME, WIDTH, NARROWEST = 12, 120, 60
+#: What a build makes that git keeps.
+BUILT = (".dvc", "dvc.lock", "environment.lock", "metrics")
+
+#: Columns of a terminal that does not say how wide it is, and of the narrowest that is respected.
+WIDTH, NARROWEST = 120, 60
 
 
 def table(plan: Plan, written: Mapping[str, str], dvc: str, *, dry: bool) -> list[str]:
     """The lines of the table."""
     done = "would be " if dry else ""
-    rows = [*plan.choices, *(_file(name, what, done) for name, what in _folded(written).items())]
+    files = {name: what if what == "as it was" else f"{done}{what}" for name, what in written.items()}
+    rows = [*plan.choices, *(Choice(name, what, WHY.get(name, "")) for name, what in _folded(files).items())]
     rows.append(Choice(".dvc", dvc, "nothing was done" if dry else ""))
-    return [line for row in rows for line in _row(row)]
+    column = max(len(row.what) for row in rows) + 4
+    return [line for row in rows for line in _row(row, column)]
 
 
 def next_steps(root: Path, plan: Plan, *, git: bool) -> list[str]:
@@ -36,20 +41,17 @@ def next_steps(root: Path, plan: Plan, *, git: bool) -> list[str]:
     steps.append(("edgebuild run", "build everything (`dvc repro` does the same), and print the table"))
     steps.append(("edgebuild check", "hold it against the budgets in params.yaml"))
     if git:
+        tops = sorted({name.split("/")[0] for name in (*plan.files, *plan.lines)} | set(BUILT))
         steps.append(
             (
-                "git add . && git commit -m 'edgebuild'",
-                "what is built, and dvc.lock, which names every result",
+                f"git add {' '.join(tops)} && git commit",
+                "dvc.lock names every result; the results are in DVC's cache",
             )
         )
     else:
-        steps.append(("edgebuild report --html", "everything on one page"))
-    width = max(len(command) for command, _ in steps)
+        steps.append(("edgebuild report --html report.html", "everything on one page"))
+    width = max(len(command) for command, _ in steps[:-1])
     return [f"  {command:<{width}}  # {what}" for command, what in steps]
-
-
-def _file(name: str, what: str, done: str) -> Choice:
-    return Choice(name, what if what == "as it was" else f"{done}{what}", WHY.get(name, ""))
 
 
 #: What each file is for.
@@ -76,11 +78,11 @@ def _folded(written: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
-def _row(row: Choice) -> Iterator[str]:
+def _row(row: Choice, column: int) -> Iterator[str]:
     width = max(shutil.get_terminal_size((WIDTH, 0)).columns, NARROWEST)
     text = f"{row.value} ({row.why})" if row.why else row.value
-    indent = " " * (NAME + 3)
-    head = f"  {row.what:<{NAME}} "
+    indent = " " * column
+    head = f"{f'  {row.what}':<{column}}"
     yield from textwrap.wrap(
         text,
         width,

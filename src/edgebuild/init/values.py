@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,11 +21,18 @@ __all__ = ["fill"]
 #: Shares of the examples that go into each split, and how many at most.
 SPLITS = {"test": (0.2, 2000), "validation": (0.1, 1000), "calibration": (0.1, 200)}
 #: Networks by the longer side of the input, pixels at most: knobs of teacher and student.
-NETWORKS: Sequence[tuple[int, Mapping[str, int], Mapping[str, int]]] = (
+NETWORKS: Sequence[tuple[int, Mapping[str, Any], Mapping[str, Any]]] = (
     (16, {"width": 32, "stages": 3, "stem_stride": 1}, {"width": 32, "blocks": 1, "stages": 2, "stem_stride": 1}),
     (40, {"width": 32, "stages": 3, "stem_stride": 1}, {"width": 32, "blocks": 2, "stages": 3, "stem_stride": 2}),
     (4096, {"width": 16, "stages": 4, "stem_stride": 2}, {"width": 32, "blocks": 2, "stages": 3, "stem_stride": 2}),
 )  # fmt: skip
+#: Of MLPerf Tiny, and half as wide: learn to give back what is normal.
+AUTOENCODERS: tuple[Mapping[str, Any], Mapping[str, Any]] = (
+    {"architecture": "autoencoder", "width": 128, "blocks": 4, "shift": 0},
+    {"architecture": "autoencoder", "width": 64, "blocks": 4},
+)
+#: Share of normal examples that may be called anomalies, as MLPerf Tiny and DCASE judge.
+FALSE_POSITIVES = 0.1
 #: Training examples for which the template's epochs are meant; with more of them the epochs shrink, by a cube root.
 EXAMPLES = 2000
 TRAININGS = ("teacher", "distill", "prune")
@@ -75,7 +83,7 @@ def fill(
 def _data(params: Any, data: Data) -> list[Choice]:
     section = params["data"]
     section["source"], section["folder"] = data.source, data.folder
-    params["task"]["kind"] = data.task
+    params["task"] |= _task(data)
     for name, value in data.sections.items():
         section.insert(list(section).index("folder") + 1, name, _flow(value))
     if not data.count:
@@ -100,16 +108,43 @@ def _data(params: Any, data: Data) -> list[Choice]:
     return [Choice("splits", shown, f"of {data.count:,}; the rest, {rest:,}, trains")]
 
 
+def _task(data: Data) -> dict[str, Any]:
+    """Section ``task``, with the knobs that its kind has."""
+    if data.task == "anomaly":
+        return {"kind": data.task, "false_positive_rate": FALSE_POSITIVES}
+    if data.task != "regression":
+        return {"kind": data.task}
+    targets = CommentedMap()
+    for name, values in data.targets.items():
+        scale = _short(statistics.pstdev(values)) or 1.0
+        knobs = {"offset": _short(statistics.mean(values)), "scale": scale, "tolerance": _short(scale / 2)}
+        targets[name] = _flow(knobs)
+    if not targets:
+        raise UsageError(
+            f"--data {data.folder or data.source}: how the targets of a regression are called, and how large they "
+            f"are, cannot be read off it; fill in task.targets by hand (docs/tasks.md), from --task classification"
+        )
+    return {"kind": data.task, "targets": targets}
+
+
+def _short(number: float) -> float:
+    """Three digits."""
+    return float(f"{number:.3g}")
+
+
 def _networks(params: Any, data: Data) -> list[Choice]:
     side = max(data.shape[:2]) if data.shape else NETWORKS[0][0]
     teacher, student = next((teacher, student) for most, teacher, student in NETWORKS if side <= most)
+    if data.task == "anomaly":
+        teacher, student = AUTOENCODERS
     params["teacher"] |= teacher
     params["student"] |= student
     factor = min((EXAMPLES / max(data.count, 1)) ** (1 / 3), 1.0)
     for name in TRAININGS:
         params[name]["epochs"] = max(round(params[name]["epochs"] * factor), 3)
-    told = f"{params['teacher']['architecture']} width {teacher['width']}, {teacher['stages']} stages → "
-    told += f"{params['student']['architecture']} width {student['width']}, {student['stages']} stages"
+    told = " → ".join(
+        f"{params[name]['architecture']} of width {params[name]['width']}" for name in ("teacher", "student")
+    )
     epochs = ", ".join(str(params[name]["epochs"]) for name in TRAININGS)
     return [Choice("networks", told, f"by the input's size; epochs {epochs} (teacher, student, pruned)")]
 

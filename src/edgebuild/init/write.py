@@ -28,6 +28,10 @@ def check(root: Path, plan: Plan) -> None:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder; init works in the folder that it is started in")
+    if not plan.outs and not (root / "dvc.yaml").is_file():
+        raise UsageError(
+            "--upgrade renews the locks of a build, but there is no dvc.yaml here; run it beside that"
+        )
     folders = {(root / name).parent for name in (*plan.files, *plan.lines)}
     for folder in sorted({_existing(folder) for folder in folders}):
         if not folder.is_dir():
