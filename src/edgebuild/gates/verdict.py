@@ -9,7 +9,7 @@ sampled (bytes, parity) is kept or broken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -54,8 +54,8 @@ class Verdict:
         return None if self.found is None else self.quantity.margin(self.limit, self.found)
 
 
-def verdicts(budgets: Budgets, results: Results) -> tuple[Verdict, ...]:
-    """Every budget that applies, in the order of the summary's variants.
+def verdicts(budgets: Budgets, results: Results, names: Collection[str] | None = None) -> tuple[Verdict, ...]:
+    """Every budget that applies, in the order of the summary's variants; of ``names`` alone, where they are given.
 
     A variant is not compared with itself, and only files that were compared with
     their graph have parity.
@@ -63,6 +63,7 @@ def verdicts(budgets: Budgets, results: Results) -> tuple[Verdict, ...]:
     return tuple(
         replace(verdict, fails=_fails(verdict.outcome, budgets.strict))
         for name in results.variants
+        if names is None or name in names
         for verdict in _judge(name, budgets.of(name), budgets, results)
     )
 
