@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.compress.foreign import foreign
-from edgebuild.compress.pixels import fitting, judge_range, prepared
-from edgebuild.compress.rewire import ending_of, rewired
+from edgebuild.compress.pixels import fitting, in_units_of_outputs, judge_range, prepared
+from edgebuild.compress.rewire import ending_of, rewired, standardized
 from edgebuild.compress.teacher import kind_of, open_file
 from edgebuild.errors import DataError, GraphError, ParityError
 from edgebuild.formats import keras as keras_format
@@ -78,36 +78,35 @@ def adopt(
     outputs = task.outputs(shape, classes)
     kind = kind_of(path, "teacher.file")
     model = _load(keras, path) if kind == ".keras" else open_network(keras, path, shape, final="")
-    found = _calls(path, model)
-    without = ENDINGS.get(task.kind, ())
+    found = _calls(path, model, task)
     pair = _is_pair(task, found, outputs)
-    ending = "sigmoid" if pair else ending_of(found)
-    if reasons := _reasons(model, found, shape, 1 if pair else outputs, takes):
+    without = ("sigmoid",) if pair else ENDINGS.get(task.kind, ())
+    removed = ending_of(found) if ending_of(found) in without else "linear"
+    if reasons := _reasons(found, shape, 1 if pair else outputs, takes):
         raise _refused(path, reasons)
 
     images = validation.images[:COMPARED].astype(np.float32) * np.float32(validation.scale)
     fed = prepared(images, takes)
     if kind == ".keras":
-        expected = np.asarray(model(fed.reshape(len(fed), *_fed(model, shape)), training=False))
+        expected = np.asarray(model(fed.reshape(len(fed), *_fed(found, shape)), training=False))
     else:
         expected = np.asarray(open_file(tf, path, shape, threads)(fed), np.float32)
     try:
-        adopted = rewired(
-            keras, model, shape, takes=takes, without=("sigmoid",) if pair else without, pair=pair
-        )
+        adopted = rewired(keras, found, shape, takes=takes, without=without, pair=pair)
     except GraphError as error:
         raise _refused(path, [str(error)]) from None
     if reasons := [reason for call in calls(adopted) for reason in refusals_of(call)]:
         raise _refused(path, reasons)
-    removed = ending if pair or ending in without else "linear"
-    _compare(path, expected, np.asarray(adopted(images, training=False)), removed, pair)
+    _compare(path, expected.reshape(len(fed), -1), np.asarray(adopted(images, training=False)), removed, pair)
 
+    changes = [f"{removed} taken away"] * (removed != "linear") + [f"pixels scaled ({takes})"] * (
+        takes != "unit"
+    )
+    if task.units and not in_units_of_outputs(adopted, task, validation):
+        adopted = standardized(keras, adopted, task.units)
+        changes.append("targets standardized")
     warnings = judge_range(adopted, path.name, task, takes, validation)
-    changes = [
-        f"{removed} taken away" if removed != "linear" else "",
-        f"pixels scaled ({takes})" * (takes != "unit"),
-    ]
-    return Adopted(adopted, tuple(filter(None, changes)), warnings)
+    return Adopted(adopted, tuple(changes), warnings)
 
 
 def _load(keras: Any, path: Path) -> Any:
@@ -121,11 +120,14 @@ def _load(keras: Any, path: Path) -> Any:
     return keras_format.load_model(keras, path)
 
 
-def _calls(path: Path, model: Any) -> list[Call]:
+def _calls(path: Path, model: Any, task: Task) -> list[Call]:
+    """What the network calls; a reconstruction stays flat, as this build's are."""
     try:
-        return calls(model)
+        found = calls(model)
     except GraphError as error:
         raise _refused(path, [str(error)]) from None
+    folds = found[-1].kind == "Reshape" and len(found[-1].input_shapes[0]) == 1
+    return found[:-1] if task.kind == "anomaly" and folds else found
 
 
 def _refused(path: Path, reasons: Sequence[str]) -> GraphError:
@@ -142,21 +144,21 @@ def _is_pair(task: Task, found: Sequence[Call], outputs: int) -> bool:
     """Whether two classes are told apart by one sigmoid of a dense layer."""
     if task.kind != "classification" or outputs != 2 or found[-1].shape != (1,):
         return False
-    return ending_of(found) == "sigmoid" and found[-1].kind == "Dense"
+    return ending_of(found) == "sigmoid" and (found[-1].kind == "Dense" or found[-2].kind == "Dense")
 
 
-def _fed(model: Any, shape: Shape) -> tuple[int, ...]:
-    """In which shape the model's images are: as they are, flat, or without the one channel."""
-    rank = len(model.inputs[0].shape) - 1
+def _fed(found: Sequence[Call], shape: Shape) -> tuple[int, ...]:
+    """In which shape the network reads images: as they are, flat, or without the one channel."""
+    rank = len(found[0].shape)
     return (prod(shape),) if rank == 1 else shape[:rank]
 
 
-def _reasons(model: Any, found: Sequence[Call], shape: Shape, outputs: int, takes: str) -> list[str]:
+def _reasons(found: Sequence[Call], shape: Shape, outputs: int, takes: str) -> list[str]:
     """Everything that keeps the network from being adopted, a line each."""
-    taken, given = tuple(model.inputs[0].shape[1:]), tuple(model.outputs[0].shape[1:])
+    taken, given = found[0].shape, found[-1].shape
     reasons = []
     open_sides = len(taken) in (1, 3) or (len(taken) == 2 and shape[2] == 1)
-    fed = _fed(model, shape) if open_sides else shape
+    fed = _fed(found, shape) if open_sides else shape
     if len(taken) != len(fed) or any(size not in (None, own) for size, own in zip(taken, fed, strict=True)):
         reasons.append(
             f"it takes images of shape {taken}, but the data have {shape}; change the images in the section data of "
@@ -172,8 +174,10 @@ def _reasons(model: Any, found: Sequence[Call], shape: Shape, outputs: int, take
             f"teacher.input: {takes} has numbers for three colours, but the images have {shape[2]} channel(s); "
             f"choose {' or '.join(fitting(shape[2]))}"
         )
-    # A size that the file leaves open is fixed when the layers are called on the data's images.
+    # Sizes that the file leaves open, and images without a channel, are as they should be in the adopted network,
+    # which is asked again.
     fixed = [call for call in found if call.inputs or None not in call.shape]
+    fixed = [call for call in fixed if all(len(read) != 2 for read in call.input_shapes)]
     return reasons + [reason for call in fixed for reason in refusals_of(call)]
 
 

@@ -1,4 +1,7 @@
-"""What range of pixels a network was trained on: known by name, and found out from how well it answers."""
+"""What range of pixels a network was trained on: known by name, and found out from how well it answers.
+
+In the same way it is found out in which units a regression answers.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from edgebuild.train.loop import Examples
 if TYPE_CHECKING:
     from edgebuild.tasks.task import Task
 
-__all__ = ["INPUTS", "fitting", "judge_range", "prepared"]
+__all__ = ["INPUTS", "fitting", "in_units_of_outputs", "judge_range", "prepared"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -82,6 +85,17 @@ def judge_range(model: Any, name: str, task: Task, takes: str, examples: Example
             f"these classes, in this order?",
         )
     return ()
+
+
+def in_units_of_outputs(model: Any, task: Task, examples: Examples) -> bool:
+    """Whether a regression gives standardized targets already, as networks of this build do, and not real ones."""
+    some = _Some(examples.images[:TRIED], examples.labels[:TRIED], examples.scale)
+    given = _outputs(model, some, "unit", "unit")
+    scale, offset = (np.asarray(numbers, np.float32) for numbers in zip(*task.units, strict=True))
+    as_given, as_real = (
+        figures(task, outputs, some)[0].mean() for outputs in (given, (given - offset) / scale)
+    )
+    return bool(as_given < as_real)
 
 
 @dataclass(frozen=True)

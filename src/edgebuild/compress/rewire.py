@@ -15,10 +15,10 @@ import numpy as np
 
 from edgebuild.compress.pixels import INPUTS
 from edgebuild.errors import GraphError
-from edgebuild.graph.calls import Call, calls
+from edgebuild.graph.calls import Call
 from edgebuild.graph.supported import activation_of
 
-__all__ = ["ending_of", "rewired"]
+__all__ = ["ending_of", "rewired", "standardized"]
 
 
 def ending_of(found: Sequence[Call]) -> str:
@@ -28,7 +28,7 @@ def ending_of(found: Sequence[Call]) -> str:
 
 def rewired(
     keras: Any,
-    model: Any,
+    found: Sequence[Call],
     shape: tuple[int, int, int],
     *,
     takes: str,
@@ -36,12 +36,12 @@ def rewired(
     pair: bool = False,
     name: str = "teacher",
 ) -> Any:
-    """A Keras model of the layers of ``model``, from images ``(n, *shape)`` in [0, 1] to logits.
+    """A Keras model of the layers of another, from images ``(n, *shape)`` in [0, 1] to logits.
 
-    ``model`` is of no use afterwards: the two share layers.
+    The other model is of no use afterwards: the two share layers.
 
     Args:
-        model: a functional or sequential model of supported layers.
+        found: the other's calls, of supported layers, up to the one that gives the output.
         takes: a key of :data:`edgebuild.compress.pixels.INPUTS`.
         without: the activations that are taken away where the network ends with one.
         pair: the last layer gives one logit, of the second of two classes: let it give 0 for the first, too.
@@ -50,11 +50,10 @@ def rewired(
         GraphError: the layers cannot be called on such images, or bytes in the
             order BGR are read by something else than a convolution.
     """
-    found = calls(model)
     image = keras.Input(shape, name="image")
     if takes == "caffe":
         _read_backwards(found)
-    x = _front(keras, image, tuple(model.inputs[0].shape[1:]), takes)
+    x = _front(keras, image, found[0].shape, takes)
     if ending_of(found) in without:
         found = _without_activation(keras, found)
     results = {found[0].name: x}
@@ -74,6 +73,13 @@ def rewired(
     last = found[-1]
     logits = _paired(keras, last, results[last.reads[0]]) if pair else results[last.name]
     return keras.Model(image, logits, name=name)
+
+
+def standardized(keras: Any, model: Any, units: Sequence[tuple[float, float]]) -> Any:
+    """A model that gives ``(y − offset) / scale`` where ``model`` gives ``y``; ``units`` has both for each output."""
+    factors, shifts = [1 / scale for scale, _ in units], [-offset / scale for scale, offset in units]
+    outputs = keras.layers.Rescaling(factors, shifts, name="standardized")(model.outputs[0])
+    return keras.Model(model.inputs[0], outputs, name=model.name)
 
 
 def _front(keras: Any, image: Any, expected: tuple[int | None, ...], takes: str) -> Any:
@@ -108,7 +114,7 @@ def _read_backwards(found: Sequence[Call]) -> None:
         kernel.assign(np.asarray(kernel)[:, :, ::-1, :])
 
 
-def _without_activation(keras: Any, found: list[Call]) -> list[Call]:
+def _without_activation(keras: Any, found: Sequence[Call]) -> Sequence[Call]:
     """The calls up to the logits: a last call that is an activation goes, one that has an activation loses it."""
     last = found[-1]
     if last.kind in ("Softmax", "Activation", "ops.Softmax", "ops.Sigmoid"):
