@@ -122,6 +122,7 @@ def build(cost: Cost) -> Callable[..., Evidence]:
                 host=HOST,
                 measurements={name: measurement(p50) for name, (_, p50, _) in built.items()},
             ),
+            task=Classification(),
             test=test,
             logits=logits,
             graphs={precision: graph(precision) for precision in ("fp32", "int8")},

@@ -60,6 +60,9 @@ class AnomalyDetection:
     def outputs(self, shape: Sequence[int], classes: Sequence[str]) -> int:
         return prod(shape)
 
+    def width(self, classes: Sequence[str]) -> int:
+        return 1
+
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         return ()
 

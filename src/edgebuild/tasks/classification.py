@@ -39,6 +39,9 @@ class Classification:
     def outputs(self, shape: Sequence[int], classes: Sequence[str]) -> int:
         return len(classes)
 
+    def width(self, classes: Sequence[str]) -> int:
+        return len(classes)
+
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         return tuple(classes)
 

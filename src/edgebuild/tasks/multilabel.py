@@ -43,6 +43,9 @@ class MultiLabel:
     def outputs(self, shape: Sequence[int], classes: Sequence[str]) -> int:
         return len(classes)
 
+    def width(self, classes: Sequence[str]) -> int:
+        return len(classes)
+
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         return tuple(classes)
 

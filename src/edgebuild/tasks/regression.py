@@ -74,6 +74,9 @@ class Regression:
     def outputs(self, shape: Sequence[int], classes: Sequence[str]) -> int:
         return len(self.targets)
 
+    def width(self, classes: Sequence[str]) -> int:
+        return len(self.targets)
+
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         return tuple(target.name for target in self.targets)
 

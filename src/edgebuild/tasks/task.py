@@ -66,6 +66,9 @@ class Task(Protocol):
     def outputs(self, shape: Sequence[int], classes: Sequence[str]) -> int:
         """How many numbers the network gives for an input of ``shape`` (h, w, c)."""
 
+    def width(self, classes: Sequence[str]) -> int:
+        """How many numbers an answer has: the k of :data:`Answers`."""
+
     def names(self, classes: Sequence[str]) -> tuple[str, ...]:
         """A name for each output, which the exported files carry; none where outputs have no names."""
 
