@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgebuild.data.images import rows_of
 from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
 from edgebuild.train.checkpoint import Checkpoint, Position
@@ -37,8 +38,8 @@ __all__ = [
     "total_steps",
 ]
 
-#: Images that are inferred at once.
-BATCH = 500
+#: Images that are inferred at once, and how many bytes of them at most: a network's activations take far more.
+BATCH, BATCH_BYTES = 500, 4 * 2**20
 
 Images = npt.NDArray[np.uint8]
 Outputs = npt.NDArray[np.float32]
@@ -229,6 +230,7 @@ def inference(tf: Any, model: Any, scale: float) -> Inference:
         return model(tf.cast(images, tf.float32) * tf.constant(scale, tf.float32), training=False)
 
     def run(images: Images, batch_size: int = BATCH) -> Outputs:
+        batch_size = min(batch_size, rows_of(images.shape, BATCH_BYTES))
         starts = range(0, len(images), batch_size)
         return np.concatenate([infer(images[start : start + batch_size]).numpy() for start in starts])
 
