@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.errors import DataError, UsageError
+from edgebuild.errors import UsageError
 from edgebuild.init.choice import Choice
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def audio(path: Path, given: str, classes: Mapping[str, Sequence[Path]], task: s
     for file in files[:: max(len(files) // SAMPLE, 1)]:
         try:
             sounds.append(wav.read(file))
-        except DataError as error:
+        except (wav.Unusable, OSError) as error:
             problem = str(error)  # preparing the data names all that are damaged
     if not sounds:
         raise UsageError(f"--data {given}: none of the WAV files that were looked at can be read: {problem}")

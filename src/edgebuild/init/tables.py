@@ -20,7 +20,7 @@ __all__ = ["GROUPS", "LABELS", "Table", "are_numbers", "of_file", "read"]
 
 #: What columns are called, lower case.
 PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
-LABELS = ("label", "class", "category", "labels", "tags", "target", "y")
+LABELS = ("label", "class", "category", "labels", "tags", "target")
 SPLITS = ("split", "subset", "fold", "set")
 GROUPS = ("group", "speaker", "subject", "person", "patient", "recording", "user")
 #: Rows that decide what a column holds.

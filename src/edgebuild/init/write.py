@@ -187,7 +187,10 @@ def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path = path.resolve()
     draft = path.with_name(f".{path.name}.new")
-    draft.write_text(text, encoding="utf-8", newline="")
-    if path.exists():
-        draft.chmod(path.stat().st_mode)
-    os.replace(draft, path)
+    try:
+        draft.write_text(text, encoding="utf-8", newline="")
+        if path.exists():
+            draft.chmod(path.stat().st_mode)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
