@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgebuild.measure.accuracy import confusion
-from edgebuild.measure.figure import GREY, MODEL_COLOURS, figure, line_key, marker_key
+from edgebuild.measure.figure import GREY, MODEL_COLOURS, decade_ticks, figure, line_key, marker_key
 from edgebuild.measure.plots import confusion_matrix
 from edgebuild.tasks.counts import precision_recall, roc
 
@@ -110,6 +110,7 @@ def _anomalies(
         counts.set(
             title="Scores", xlabel="mean squared error of the reconstruction", ylabel="examples", xscale="log"
         )
+        decade_ticks(counts, [scores.min(), scores.max()])
         counts.legend()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,7 +54,10 @@ def scatter(true: Doubles, predicted: Doubles, *, tolerance: float, name: str, w
 def errors(error: Doubles, *, tolerance: float, name: str, what: str) -> Markup:
     """How often which error ``(n,)`` occurs; what is beyond the tolerance is of class ``over``."""
     reach = max(float(np.abs(error).max()), tolerance) * 1.02
-    edges = np.linspace(-reach, reach, BINS + 1)
+    # The tolerance is an edge, so that no bar holds both kinds.
+    width = tolerance / max(1, round(BINS / 2 * tolerance / reach))
+    sides = min(math.ceil(reach / width), 4 * BINS)
+    edges = np.arange(-sides, sides + 1) * width
     inside = np.abs(error) <= tolerance
     return _histogram(
         edges, [(error[inside], "bar"), (error[~inside], "over")],

@@ -63,19 +63,13 @@ def _multilabel(evidence: Evidence) -> dict[str, Any]:
     names, truth = test.classes, test.labels
     rows, pictures = [], []
     for at, label in enumerate(names):
-        cells = []
         for model in evidence.compared:
-            scores = evidence.logits[model][:, at]
-            cells.append(
-                (
-                    *precision_recall(scores > 0, truth[:, at]),
-                    f1(scores > 0, truth[:, at]),
-                    average_precision(scores, truth[:, at]),
-                )
-            )
-        rows.append((label, int(truth[:, at].sum()), cells))
-    for position, model in enumerate(evidence.compared):
-        shown = [(label, cells[position][0], cells[position][1]) for label, _, cells in rows[:LABELS]]
+            scores, has = evidence.logits[model][:, at], truth[:, at]
+            precision, recall = precision_recall(scores > 0, has)
+            figures = (precision, recall, f1(scores > 0, has), average_precision(scores, has))
+            rows.append((label, model, int(has.sum()), *figures))
+    for model in evidence.compared:
+        shown = [(row[0], row[3], row[4]) for row in rows if row[1] == model][:LABELS]
         pictures.append((model, charts.precision_recall(shown, model), evidence.variants[model]["metrics"]))
     right = {name: evidence.task.right(evidence.logits[name], truth) for name in evidence.compared}
     taught, lowered = right[evidence.reference], right.get(evidence.integer or "")
@@ -84,7 +78,7 @@ def _multilabel(evidence: Evidence) -> dict[str, Any]:
     def told(index: int) -> tuple[str, ...]:
         changed = taught[index] & ~lowered[index] if taught is not None and lowered is not None else ()
         return tuple(
-            f"{'no' if truth[index, at] else 'finds'} {names[at]}"
+            f"{'misses' if truth[index, at] else 'claims'} {names[at]}"
             for at in np.flatnonzero(np.asarray(changed))
         )
 

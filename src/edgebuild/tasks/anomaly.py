@@ -116,7 +116,7 @@ class AnomalyDetection:
         expected = reference[:, 0].astype(np.float64)
         reach = 2 * step * np.sqrt(expected) + step**2
         same = (answers[:, 0] > self.threshold) == (expected > self.threshold)
-        return np.asarray(same | (np.abs(expected - self.threshold) <= reach))
+        return np.asarray(same | (np.abs(expected - self.threshold) <= reach) if step else same)
 
     def right(self, answers: Answers, labels: Labels) -> npt.NDArray[np.bool_] | None:
         return None

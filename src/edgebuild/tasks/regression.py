@@ -42,8 +42,8 @@ class Regression:
 
     targets: tuple[Target, ...]
     kind: str = "regression"
-    quality: str = "within tolerance"
-    figure: str = "within tolerance"
+    quality: str = "share within tolerance"
+    figure: str = "share within tolerance"
     numeric: bool = True
 
     def check(self, labels: Labels, classes: Sequence[str], where: str) -> None:
