@@ -15,7 +15,10 @@ from edgebuild.graph.simplify import simplify
 from edgebuild.importers.layout import Refused, Tensor, arranged
 from edgebuild.importers.network import Network
 
-__all__ = ["finish", "listed"]
+__all__ = ["MALFORMED", "finish", "listed"]
+
+#: What attributes and constants of a damaged file end in that passes its format's own check.
+MALFORMED = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 def finish(network: Network, output: Tensor, where: str, final: str) -> Graph:

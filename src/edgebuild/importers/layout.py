@@ -18,7 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["OPEN", "Refused", "Tensor", "arranged", "flat_order", "per_channel", "reshaped"]
+__all__ = [
+    "OPEN",
+    "Refused",
+    "Tensor",
+    "arranged",
+    "flat_order",
+    "per_channel",
+    "reshaped",
+    "transposed",
+    "upright",
+]
 
 Array = npt.NDArray[Any]
 
@@ -161,6 +171,13 @@ def per_channel(numbers: Array, tensor: Tensor) -> npt.NDArray[np.float64]:
     if tensor.order is not None:
         found[tensor.order] = found.copy()
     return found
+
+
+def upright(kernel: Array, sides: str, axis: int) -> Array:
+    """``kernel`` with its sides, from ``axis`` on, in the order height, width; they are "hw", "wh", "h" or "w"."""
+    if len(sides) == 1:
+        return np.expand_dims(kernel, axis + 1 if sides == "h" else axis)
+    return kernel.swapaxes(axis, axis + 1) if sides == "wh" else kernel
 
 
 def _shown(tensor: Tensor) -> str:

@@ -11,28 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgebuild.errors import DataError, GraphError
 from edgebuild.graph.ir import Graph
-from edgebuild.importers.finish import finish, listed
+from edgebuild.importers.common import Call, Value
+from edgebuild.importers.finish import MALFORMED, finish, listed
 from edgebuild.importers.layout import OPEN, Refused, Tensor
 from edgebuild.importers.network import Network
 from edgebuild.importers.onnx_file import FOLDABLE, OnnxFile, OnnxNode, fold, read
-from edgebuild.importers.onnx_ops import OPERATORS, Call
+from edgebuild.importers.onnx_ops import OPERATORS
 from edgebuild.importers.onnx_windows import WINDOWS, refusals
 
 __all__ = ["read_onnx"]
 
-Value = Tensor | npt.NDArray[Any] | None
-
 _TRANSLATIONS = {**OPERATORS, **WINDOWS}
-
-#: What a damaged file makes of reading attributes and constants that pass ONNX's own check.
-_MALFORMED = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 def read_onnx(path: Path, shape: tuple[int, int, int], final: str = "softmax") -> Graph:
@@ -93,7 +87,7 @@ def _translate(
             results = _computed(file, network, node, [values[name] for name in node.inputs])
         except Refused as error:
             reasons.append(f"node {node.name!r} ({node.op}): {error}")
-        except _MALFORMED as error:
+        except MALFORMED as error:
             reasons.append(f"node {node.name!r} ({node.op}): it is malformed: {error}")
         else:
             values.update(zip(node.outputs, results, strict=False))
@@ -137,6 +131,10 @@ def _unsupported(op: str) -> str:
 _SUPPORTED = "supported ones (docs/importers.md lists them)"
 
 
+#: What TensorFlow calls what a layer with weights computes: "net/conv/convolution".
+_OF_TENSORFLOW = ("convolution", "depthwise", "Conv2D", "MatMul")
+
+
 def _named(node: OnnxNode) -> str:
     """The layer's name: the module's where a weight is called after it, otherwise that of the node, shortened.
 
@@ -147,7 +145,7 @@ def _named(node: OnnxNode) -> str:
         if kind in ("weight", "bias") and module:
             return module
     parts = [part for part in node.name.split("/") if part]
-    if len(parts) > 1 and parts[-1].partition("_")[0] == node.op:
+    if len(parts) > 1 and parts[-1].partition("_")[0] in (node.op, *_OF_TENSORFLOW):
         parts.pop()
     parts = [
         part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")

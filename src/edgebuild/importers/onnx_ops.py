@@ -6,56 +6,32 @@ the tensor that it makes. Windows are in :mod:`.onnx_windows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.importers.layout import Refused, Tensor, arranged, per_channel, reshaped, transposed
+from edgebuild.importers.common import (
+    Call,
+    Translation,
+    arithmetic,
+    constant,
+    mean,
+    shaped,
+    squeezed,
+    tensor,
+    unsqueezed,
+)
+from edgebuild.importers.layout import Refused, Tensor, arranged, per_channel, transposed
 from edgebuild.importers.network import Network
 
-__all__ = ["MAPS", "OPERATORS", "Call", "constant", "integers", "tensor"]
+__all__ = ["MAPS", "OPERATORS", "integers"]
 
 Array = npt.NDArray[Any]
-Value = Tensor | Array | None
 
-#: Axes of what convolutions and poolings read: two-dimensional, or one-dimensional with a side left out.
-MAPS = ("nchw", "nch", "ncw")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operator: what it reads, in order, its attributes, and the file's opset."""
-
-    name: str
-    op: str
-    inputs: Sequence[Value]
-    attributes: Mapping[str, Any]
-    opset: int
-
-    def input(self, place: int) -> Value:
-        return self.inputs[place] if place < len(self.inputs) else None
-
-
-Translation = Callable[[Network, Call], Tensor]
-
-
-def tensor(call: Call, place: int = 0) -> Tensor:
-    """An input that must be computed by the network."""
-    value = call.input(place)
-    if not isinstance(value, Tensor):
-        raise Refused(f"its input {place} must be computed from the image, but is a constant or missing")
-    return value
-
-
-def constant(call: Call, place: int) -> Array:
-    """An input that must be a constant."""
-    value = call.input(place)
-    if isinstance(value, Tensor) or value is None:
-        raise Refused(f"its input {place} must be a constant, but is computed by the network or missing")
-    return value
+#: Axes of what convolutions and poolings read: two-dimensional (upright or on its side), or with one side left out.
+MAPS = ("nchw", "ncwh", "nch", "ncw")
 
 
 def integers(call: Call, name: str, place: int) -> list[int] | None:
@@ -126,27 +102,6 @@ def _batch_normalization(net: Network, call: Call) -> Tensor:
     return net.affine(call.name, x, scale, offset)
 
 
-def _arithmetic(net: Network, call: Call) -> Tensor:
-    first, second = call.input(0), call.input(1)
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
-        if call.op not in ("Add", "Mul"):
-            raise Refused("between two tensors only Add and Mul are supported")
-        join = net.add if call.op == "Add" else net.multiply
-        return join(call.name, first, second)
-    place = 0 if isinstance(first, Tensor) else 1
-    x = tensor(call, place)
-    numbers = per_channel(constant(call, 1 - place), x)
-    if call.op == "Add":
-        return net.affine(call.name, x, 1, numbers)
-    if call.op == "Sub":
-        return net.affine(call.name, x, 1 - 2 * place, numbers * (2 * place - 1))
-    if call.op == "Mul":
-        return net.affine(call.name, x, numbers, 0)
-    if place == 1 or not numbers.all():
-        raise Refused("a tensor can be divided by a constant other than 0, not a constant by a tensor")
-    return net.affine(call.name, x, 1 / numbers, 0)
-
-
 def _gemm(net: Network, call: Call) -> Tensor:
     if call.attributes.get("transA", 0):
         raise Refused("it must not transpose what it reads")
@@ -177,58 +132,31 @@ def _transpose(net: Network, call: Call) -> Tensor:
     return transposed(x, call.attributes.get("perm", range(len(x.axes))[::-1]))
 
 
-def _shaped(net: Network, call: Call, dims: Sequence[int]) -> Tensor:
-    x = tensor(call)
-    made = reshaped(x, dims)
-    return net.flat(call.name, x) if made is None else made
-
-
 def _reshape(net: Network, call: Call) -> Tensor:
     dims = integers(call, "shape", 1) or []
     if call.attributes.get("allowzero", 0) and 0 in dims:
         raise Refused(f"it makes an empty tensor: allowzero with {dims}")
-    return _shaped(net, call, dims)
+    return shaped(net, call, dims)
 
 
 def _flatten(net: Network, call: Call) -> Tensor:
     x = tensor(call)
     if call.attributes.get("axis", 1) not in (1, 1 - len(x.axes)):
         raise Refused(f"it must flatten all axes but the batch, found axis {call.attributes['axis']}")
-    return _shaped(net, call, (x.batch, -1))
+    return shaped(net, call, (x.batch, -1))
 
 
 def _squeeze(net: Network, call: Call) -> Tensor:
-    dims = tensor(call).dims
-    axes = integers(call, "axes", 1)
-    gone = [place for place, size in enumerate(dims) if size == 1] if axes is None else axes
-    gone = [axis % len(dims) for axis in gone]
-    return _shaped(net, call, [size for place, size in enumerate(dims) if place not in gone])
+    return squeezed(net, call, integers(call, "axes", 1))
 
 
 def _unsqueeze(net: Network, call: Call) -> Tensor:
-    dims = list(tensor(call).dims)
-    axes = integers(call, "axes", 1) or []
-    for axis in sorted(axis % (len(dims) + len(axes)) for axis in axes):
-        dims.insert(axis, 1)
-    return _shaped(net, call, dims)
+    return unsqueezed(net, call, integers(call, "axes", 1) or [])
 
 
 def _mean(net: Network, call: Call) -> Tensor:
-    x = tensor(call)
-    rank = len(x.axes)
-    axes = integers(call, "axes", 1) or list(range(rank))
-    letters = {x.axes[axis] for axis in axes}
-    if "n" in letters or ("c" in letters and x.size("c") > 1) or {"h", "w"} - letters - set(_trivial(x)):
-        raise Refused(f"it must be the mean over height and width, but is over axes {axes} of {x.dims}")
-    made = net.global_average(call.name, x)
-    if call.attributes.get("keepdims", 1):
-        return made
-    gone = {axis % rank for axis in axes}
-    return replace(made, axes="".join(letter for place, letter in enumerate(x.axes) if place not in gone))
-
-
-def _trivial(x: Tensor) -> list[str]:
-    return [letter for letter in "hw" if x.size(letter) == 1]
+    axes = integers(call, "axes", 1) or list(range(len(tensor(call).axes)))
+    return mean(net, call, axes, bool(call.attributes.get("keepdims", 1)))
 
 
 def _global_average(net: Network, call: Call) -> Tensor:
@@ -247,7 +175,7 @@ OPERATORS: Mapping[str, Translation] = {
     "Clip": _clip,
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
     "BatchNormalization": _batch_normalization,
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), arithmetic),
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Concat": _concat,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgebuild.importers.layout import Refused, Tensor, arranged
+from edgebuild.importers.common import Call, Translation, constant, tensor
+from edgebuild.importers.layout import Refused, Tensor, arranged, upright
 from edgebuild.importers.network import Network, Pads
-from edgebuild.importers.onnx_ops import MAPS, Call, Translation, constant, integers, tensor
+from edgebuild.importers.onnx_ops import MAPS, integers
 
 __all__ = ["WINDOWS", "refusals"]
 
@@ -22,7 +23,7 @@ def _convolution(net: Network, call: Call) -> Tensor:
     if kernel.ndim != len(x.axes) or x.size("c") != kernel.shape[1] * call.attributes.get("group", 1):
         raise Refused(f"its kernel {kernel.shape} does not fit what it reads, {x.dims}")
     strides, pads = _slide(call, x, kernel.shape[2:])
-    kernel = kernel.reshape(*kernel.shape[:2], *_pair(x, kernel.shape[2:], 1))
+    kernel = upright(kernel, x.axes[2:], 2)
     bias = None if call.input(2) is None else constant(call, 2)
     if found := refusals(call.attributes, x.size("c"), kernel.shape[0]):
         raise Refused("; ".join(found))

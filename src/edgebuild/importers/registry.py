@@ -30,4 +30,8 @@ def open_network(keras: Any, path: Path, shape: tuple[int, int, int], final: str
         from edgebuild.importers.onnx import read_onnx
 
         return keras_model(keras, read_onnx(path, shape, final), path.stem)
+    if path.suffix == ".tflite":
+        from edgebuild.importers.tflite import read_tflite
+
+        return keras_model(keras, read_tflite(path, shape, final), path.stem)
     raise DataError(f"{path} is no trained network that can be read; it must be {KINDS}")
