@@ -1,10 +1,8 @@
-"""Make the student smaller, by whole channels or by single weights, while it goes on learning from the teacher.
-
-With prune.method none it goes on as it is.
-"""
+"""Make the student smaller, by channels or by weights, while it goes on learning from the teacher; or leave it."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,9 +33,9 @@ def main(stage: Stage) -> None:
     train, validation = (Split.read(stage.dep(f"data/{name}.npz")) for name in ("train", "validation"))
     task = open_task(stage.params.task)
     tf, keras = backend.load(seed, threads)
-    model = keras_format.load_model(keras, stage.dep("models/student-keras-fp32.keras"))
-    layout = analyse(model)
-    whole, skipped = macs(layout), params.method == "none"
+    student, out = stage.dep("models/student-keras-fp32.keras"), stage.out("models/pruned-keras-fp32.keras")
+    model = keras_format.load_model(keras, student)
+    whole, skipped = macs(layout := analyse(model)), params.method == "none"
     for name, why in () if skipped else layout.pinned.items():
         stage.warn(f"{name} keeps its channels, and those that it reads: {why}")
     loss = task.distillation(params.temperature, params.alpha)
@@ -61,6 +59,7 @@ def main(stage: Stage) -> None:
         )  # fmt: skip
 
     if skipped:
+        shutil.copyfile(student, out)
         history.add(judged(task, inference(tf, model, train.scale), train, validation))
     elif params.method == "structured":
         time = litert_us if params.cost == "latency" else None
@@ -69,10 +68,11 @@ def main(stage: Stage) -> None:
             model = cut(tf, model, params, share, task=task, train=train, logits=known, loss=loss, time=time)
             recover(model, f"round-{number}")
     else:
-        ramp = round(params.ramp * total_steps(len(train), params))
-        scheme, kernels = prune.SCHEMES[params.scheme], prune.prunable(model)
+        ramp, scheme = round(params.ramp * total_steps(len(train), params)), prune.SCHEMES[params.scheme]
+        kernels = prune.prunable(model)
         recover(model, "pruned", prune.Pruner(kernels, params.sparsity, ramp, params.frequency, scheme))
-    keras_format.write(model, stage.out("models/pruned-keras-fp32.keras"))
+    if not skipped:
+        keras_format.write(model, out)
     history.write(stage.out("metrics/history/pruned.csv"))
     zeros, left = prune.sparsity(prune.prunable(model)), macs(analyse(model))
     stage.metrics({"sparsity": zeros, "macs": left})
