@@ -21,6 +21,7 @@ from edgebuild.errors import DataError
 from edgebuild.sources.faults import Faults
 from edgebuild.sources.groups import Ungrouped, group_of
 from edgebuild.sources.image_folder import classes_of, placed, top
+from edgebuild.sources.manifest import in_order
 from edgebuild.sources.recordings import Table, Unusable, pieces, read, targets_of
 from edgebuild.sources.rehearse import rehearse
 from edgebuild.sources.source import Source, source
@@ -84,7 +85,7 @@ def load(params: Data, task: str) -> Source:
     found = {file: _judged(file, sensors, task, faults) for file in files}
     faults.refuse(WAY_OUT)
     all_pieces = [piece for file in files for piece in found[file]]
-    classes = targets_of(sensors, task) or tuple(sorted({piece.label for piece in all_pieces}))
+    classes = targets_of(sensors, task) or in_order({piece.label for piece in all_pieces})
     labels = _labels(all_pieces, classes, task)
     groups = [piece.group for piece in all_pieces for _ in range(piece.windows)]
     split = [piece.split for piece in all_pieces for _ in range(piece.windows)]

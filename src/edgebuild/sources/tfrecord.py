@@ -21,6 +21,7 @@ from edgebuild.errors import DataError
 from edgebuild.sources.faults import Faults
 from edgebuild.sources.image import Unusable, decode
 from edgebuild.sources.image_folder import top
+from edgebuild.sources.manifest import in_order
 from edgebuild.sources.records import Feature, examples
 from edgebuild.sources.source import SPLIT_NAMES, Source, source
 from edgebuild.sources.spool import Spool
@@ -132,7 +133,7 @@ def labels_of(
         if many:
             raise DataError(f"{knob}.label: task.kind: {task} needs numbers, but the feature holds texts")
         texts = [_text(value) for value in values]
-        classes = names or tuple(sorted(set(texts)))
+        classes = names or in_order(set(texts))
         if unknown := sorted(set(texts) - set(classes)):
             raise DataError(
                 f"{knob}.classes: {', '.join(unknown[:5])} is among the labels, but not among the classes"
