@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebuild.errors import DataError
-from edgebuild.sources.records import crc32c, examples, masked, records
-
-
-def framed(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked(crc32c(length))) + data + struct.pack("<I", masked(crc32c(data)))
+from edgebuild.sources.records import crc32c, examples, records
+from tests.sources.tfrecords import framed
 
 
 def slow(data: bytes) -> int:
@@ -76,9 +74,6 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_reading_them_imports_no_tensorflow() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys, edgebuild.sources.registry; print('tensorflow' in sys.modules, 'scipy' in sys.modules)"
     )
@@ -101,7 +96,9 @@ def test_reading_them_imports_no_tensorflow() -> None:
         (lambda data: framed(b"\xff\xff"), "record 0 is no tf.train.Example"),
     ],
 )
-def test_damaged_files_are_refused_with_the_record(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_files_are_refused_with_the_record(
+    tmp_path: Path, change: Callable[[bytes], bytes], message: str
+) -> None:
     (tmp_path / "a").write_bytes(change(framed(b"first record, 20 byte") + framed(b"")))
     with pytest.raises(DataError, match=message):
         list(examples(tmp_path / "a") if "Example" in message else records(tmp_path / "a"))
