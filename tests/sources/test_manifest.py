@@ -164,7 +164,7 @@ def test_an_unknown_split_is_refused_with_its_line(folder: Path) -> None:
         ("labels.csv", b"path,label\n\xff\xfe,b\n", "no table of UTF-8 text"),
         ("labels.csv", b'path,label\n"a,b\n', "no table of UTF-8 text"),
         ("labels.parquet", b"PAR1nonsense", "is no Parquet file"),
-        ("labels.xlsx", b"PK", "a manifest ends in .csv, .tsv or .parquet, but this one in '.xlsx'"),
+        ("labels.xlsx", b"PK", "a table ends in .csv, .tsv or .parquet, but this one in '.xlsx'"),
         ("other.csv", b"", "labels.csv does not exist; data.manifest.file must name a table"),
     ],
 )

@@ -34,14 +34,16 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     Raises:
         DataError: another ending, no such file, no table, or no rows.
     """
+    if path.suffix not in (".csv", ".tsv", ".parquet"):
+        raise DataError(
+            f"{path}: a table ends in .csv, .tsv or .parquet, but this one in {path.suffix!r}; convert it"
+        )
     if not path.is_file():
         raise DataError(f"{path} does not exist; data.manifest.file must name a table in data.folder")
     if path.suffix == ".parquet":
         columns, rows = _parquet(path)
-    elif path.suffix in (".csv", ".tsv"):
-        columns, rows = _separated(path, "," if path.suffix == ".csv" else "\t")
     else:
-        raise DataError(f"{path}: a manifest ends in .csv, .tsv or .parquet, but this one in {path.suffix!r}")
+        columns, rows = _separated(path, "," if path.suffix == ".csv" else "\t")
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise DataError(
             f"{path}: column names must differ, but {', '.join(twice)} is there twice; rename one"
