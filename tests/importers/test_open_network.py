@@ -51,7 +51,7 @@ def test_every_op_of_the_graph_has_its_layer(backend, make):
 
 def test_what_is_no_network_is_refused_with_what_may_be_read(backend, tmp_path):
     _, keras = backend
-    with pytest.raises(DataError, match=r"does not exist; name a file: \.keras, \.onnx, \.tflite"):
+    with pytest.raises(DataError, match=r"does not exist; name a file: \.onnx, \.tflite"):
         open_network(keras, tmp_path / "none.onnx", (8, 8, 1))
     (tmp_path / "net.pt").write_bytes(b"PK")
     with pytest.raises(DataError, match="no trained network that can be read"):

@@ -77,7 +77,7 @@ def adopt(
     shape = (height, width, channels)
     outputs = task.outputs(shape, classes)
     kind = kind_of(path, "teacher.file")
-    model = _load(keras, path) if kind == ".keras" else open_network(keras, path, shape, final="")
+    model = _load(keras, path) if kind == ".keras" else open_network(keras, path, shape, final="", tf=tf)
     found = _calls(path, model, task)
     pair = _is_pair(task, found, outputs)
     without = ("sigmoid",) if pair else ENDINGS.get(task.kind, ())

@@ -40,7 +40,10 @@ def finish(network: Network, output: Tensor, where: str, final: str) -> Graph:
         )
     nodes = _without_last(_needed(list(network.nodes.values()), found.node), final)
     if unknown := [node.name for node in nodes if node.activation == "log_softmax"]:
-        raise GraphError(f"{where}: {', '.join(unknown)}: a LogSoftmax must be the end of a classifier")
+        raise GraphError(
+            f"{where}: {', '.join(unknown)}: a LogSoftmax is none of the graph's activations; leave it out before "
+            f"export: a softmax of what it reads gives the same probabilities"
+        )
     if len(nodes) < 2:
         raise GraphError(f"{where}: there is nothing between its input and its output")
     graph = Graph(simplify(_recognized(nodes)), "fp32", tuple(map(str, range(found.size("c")))))

@@ -7,7 +7,6 @@ its weights in float16 or in int8 and turn them into float32 when it is loaded
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import DataError
+from edgebuild.importers.quiet import native_stderr_dropped
 
 __all__ = ["TFLiteFile", "TFLiteNode", "read"]
 
@@ -77,20 +77,12 @@ def _verify(content: bytes, path: Path) -> None:
     """LiteRT checks every offset in the file, which the schema's own classes do not."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    held = os.dup(2)
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 2)  # it writes to stderr why it refuses, and raises it too
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        Interpreter(
-            model_content=content,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
+        with native_stderr_dropped():
+            Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     except (ValueError, RuntimeError) as error:
         raise DataError(f"LiteRT refuses {path}: {error}") from None
-    finally:
-        os.dup2(held, 2)
-        os.close(held)
-        os.close(silent)
 
 
 def _file(tfl: Any, model: Any, path: Path) -> TFLiteFile:
