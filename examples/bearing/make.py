@@ -68,7 +68,7 @@ def sound(condition: str, generator: np.random.Generator) -> Floats:
         rate = BALLS / 2 * (1 + RATIO) * shaft
         result += 0.40 * severity * _knocks(rate, 1.0, shaft, samples, generator)
     elif condition == "imbalance":
-        result += 0.40 * severity * np.sin(2 * np.pi * turns) + 0.1 * severity * np.sin(4 * np.pi * turns)
+        result += 0.60 * severity * np.sin(2 * np.pi * turns) + 0.15 * severity * np.sin(4 * np.pi * turns)
     return 0.8 * result * 10 ** (generator.normal(0, 0.5) / 20)
 
 
