@@ -10,13 +10,13 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 BROWSER := $(shell command -v chromium && command -v chromedriver)
 NO_BROWSER := tests of MLflow's pages are left out: apt-get install -y --no-install-recommends chromium chromium-driver
 
-.PHONY: build test lint verify format ui lock clean help
+.PHONY: build test lint verify format docs ui lock clean help
 .DEFAULT_GOAL := build
 
 build: .venv/runtime ## build what changed, print the table of variants (the default)
 	@$(BIN)/edgebuild run
 
-test: .venv/dev ## run every test; those in a browser only where chromium and chromedriver are
+test: .venv/docs ## run every test; those in a browser only where chromium and chromedriver are
 	@$(if $(BROWSER),,echo "$(NO_BROWSER)")
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(BROWSER),,-m "not browser")
 
@@ -34,12 +34,17 @@ format: .venv/dev ## format the code
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+docs: .venv/docs ## the documentation as a site, dist/docs/index.html; needs no network
+	@$(BIN)/python docs/reference/generate.py
+	@$(BIN)/python -m sphinx --quiet --nitpicky --fail-on-warning --doctree-dir dist/doctrees docs dist/docs
+
 ui: .venv/runtime ## open MLflow on what was built: http://127.0.0.1:5000/?workflowType=machine_learning
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 lock: .venv/dev ## resolve the requirements anew
 	@$(LOCK) --quiet --upgrade pyproject.toml --output-file requirements/runtime.txt
 	@$(LOCK) --quiet --upgrade pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(LOCK) --quiet --upgrade --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 
 clean: ## remove the environment and everything that was built, except DVC's cache
 	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/parity metrics/latency metrics/sensitivity.csv
@@ -56,4 +61,8 @@ help: ## this list
 
 .venv/dev: requirements/dev.txt .venv/runtime
 	@$(INSTALL) requirements/dev.txt
+	@touch $@
+
+.venv/docs: requirements/docs.txt .venv/dev
+	@$(INSTALL) requirements/docs.txt
 	@touch $@
