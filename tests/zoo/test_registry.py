@@ -193,7 +193,7 @@ def test_a_module_that_is_not_there_is_named(backend):
     [
         ("resnett", "did you mean resnet?"),
         ("keras.applications.MobilNetV2", "did you mean keras.applications.MobileNetV2?"),
-        ("keras.applications.ConvNeXtTiny", "none of those that can be exported"),
+        ("keras.applications.ConvNeXtTiny", "networks of keras.applications that can be exported"),
         ("", "choose resnet or"),
     ],
 )

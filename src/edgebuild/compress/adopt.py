@@ -132,9 +132,12 @@ def _calls(path: Path, model: Any, task: Task) -> list[Call]:
 
 def _refused(path: Path, reasons: Sequence[str]) -> GraphError:
     listed = "\n  ".join(reasons)
-    known = (
-        f"\n(supported are {SUPPORTED})" if any("cannot be exported" in reason for reason in reasons) else ""
-    )
+    known = ""
+    if any("cannot be exported" in reason for reason in reasons):
+        known = (
+            f"\n(supported are {SUPPORTED}); a network of other layers can still teach, as the file that "
+            f"distill.teacher names"
+        )
     return GraphError(
         f"{path.name} cannot be adopted as the teacher; nothing was trained:\n  {listed}{known}"
     )

@@ -36,7 +36,10 @@ def problem_of(name: str, others: tuple[str, ...] = ()) -> str | None:
     near = difflib.get_close_matches(name, (*known, *applications), n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     if name.startswith(PREFIX):
-        return f"{name!r} is none of those that can be exported: {', '.join(APPLICATIONS)}{hint}"
+        return (
+            f"{name!r} is none of the {len(APPLICATIONS)} networks of keras.applications that can be exported; "
+            f"docs/teachers.md lists them{hint}"
+        )
     return (
         f"{name!r} is not allowed; choose {' or '.join(known)}, a network of keras.applications such as "
         f"{PREFIX}MobileNetV2, or module:function for your own{hint}"
