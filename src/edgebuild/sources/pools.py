@@ -106,7 +106,8 @@ class _Groups:
     ) -> None:
         self._least = least  # groups that must be left
         names, numbers = np.unique(groups[members], return_inverse=True)
-        self._members = [members[numbers == number] for number in range(len(names))]
+        together = members[np.argsort(numbers, kind="stable")]
+        self._members = np.split(together, np.cumsum(np.bincount(numbers))[:-1])
         if labels.ndim == 2 and labels.dtype.kind != "f":
             of_class = labels[members]
         else:

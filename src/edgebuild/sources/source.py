@@ -137,11 +137,12 @@ def _named(split: Sequence[str] | npt.NDArray[np.generic], where: str) -> Names 
 def _check_groups(groups: Any, numbers: Indices, names: Names, where: str) -> None:
     """Refuse a group that lies in two splits: what is learned from one part of it is asked in the other."""
     splits = np.where(names == "", "train", names)
-    for number in np.unique(numbers):
-        found = np.unique(splits[numbers == number])
-        if len(found) > 1:
-            group = groups[int(np.flatnonzero(numbers == number)[0])]
-            raise DataError(
-                f"{where}: a group must lie in one split, but {str(group)!r} has examples in "
-                f"{' and '.join(found.tolist())}; move it into one of them, or leave the split out"
-            )
+    first = np.zeros(int(numbers.max()) + 1, np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    torn = np.flatnonzero(splits != splits[first[numbers]])
+    if len(torn):
+        found = sorted({str(splits[torn[0]]), str(splits[first[numbers[torn[0]]]])})
+        raise DataError(
+            f"{where}: a group must lie in one split, but {str(groups[int(torn[0])])!r} has examples in "
+            f"{' and '.join(found)}; move it into one of them, or leave the split out"
+        )
