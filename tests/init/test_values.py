@@ -111,3 +111,9 @@ def test_anomalies_are_found_by_an_autoencoder(tmp_path: Path) -> None:
     accepted(text, tmp_path)
     assert loaded(text)["teacher"]["architecture"] == loaded(text)["student"]["architecture"] == "autoencoder"
     assert loaded(text)["task"] == {"kind": "anomaly", "false_positive_rate": 0.1}
+
+
+def test_few_examples_are_seen_more_often_in_small_batches() -> None:
+    few = Data("npz", "a.npz", 80, (), (16, 16, 1))
+    text, _ = values.fill(TEXT, "p", few, None, begin.TARGETS, begin.PRECISIONS)
+    assert (loaded(text)["teacher"]["epochs"], loaded(text)["teacher"]["batch_size"]) == (50, 16)

@@ -77,9 +77,13 @@ def unread(root: Path) -> list[str]:
     ]
 
 
-def imports(root: Path, file: Path) -> frozenset[str]:
-    """``file`` and every file of the repository that it imports, relative to ``root``."""
-    return _needed(root, [file.relative_to(root).as_posix()])
+def imports(root: Path, file: Path, within: str = ".") -> frozenset[str]:
+    """``file`` and every file below ``root`` that it imports, relative to ``root``.
+
+    Files outside of the folder ``within`` are not followed: where ``root`` is the folder of all
+    installed packages, the others are no part of one.
+    """
+    return _needed(root, [file.relative_to(root).as_posix()], within)
 
 
 def _compare(root: Path, stage: Declaration, values: Mapping[str, Any]) -> tuple[set[str], list[str]] | None:
@@ -111,12 +115,12 @@ def _entries(root: Path, stage: Declaration) -> list[str]:
     return [*named, *(path.relative_to(root).as_posix() for path in started)]
 
 
-def _needed(root: Path, entries: Iterable[str]) -> frozenset[str]:
+def _needed(root: Path, entries: Iterable[str], within: str = ".") -> frozenset[str]:
     found: set[Path] = set()
     waiting = [root / path for path in entries]
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found and path.is_relative_to(root / within):
             found.add(path)
             waiting += _mentioned_files(root, path) if path.suffix == ".py" else ()
     return frozenset(

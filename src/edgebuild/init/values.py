@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,9 @@ AUTOENCODERS: tuple[Mapping[str, Any], Mapping[str, Any]] = (
 )
 #: Share of normal examples that may be called anomalies, as MLPerf Tiny and DCASE judge.
 FALSE_POSITIVES = 0.1
-#: Training examples for which the template's epochs are meant; with more of them the epochs shrink, by a cube root.
-EXAMPLES = 2000
+#: Training examples for which the template's epochs are meant. With more of them epochs shrink, by a cube root; with
+#: fewer they grow, by a square root and at most so often, in smaller batches: a network needs some hundred steps.
+MANY, FEW, LONGEST, SMALL_BATCH = 2000, 500, 4.0, 16
 TRAININGS = ("teacher", "distill", "prune")
 #: Of `edgebuild check`: what can be demanded of any build, whatever its data. Bytes, latency and accuracy cannot.
 LIMITS: Mapping[str, Mapping[str, float]] = {
@@ -67,7 +69,7 @@ def fill(
     if data is not None:
         params["project"] = re.sub(r"[^\w.-]+", "-", project).strip("-") or "edgebuild"
         choices += _data(params, data)
-        choices += _networks(params, data)
+        choices += _networks(params, data, network)
     if network is not None:
         params["teacher"] |= {"file": network.file, "input": network.input}
     if data is None and network is None and dict(params["variants"]) == all_of_them:
@@ -132,21 +134,29 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-def _networks(params: Any, data: Data) -> list[Choice]:
+def _networks(params: Any, data: Data, network: Network | None) -> list[Choice]:
     side = max(data.shape[:2]) if data.shape else NETWORKS[0][0]
     teacher, student = next((teacher, student) for most, teacher, student in NETWORKS if side <= most)
     if data.task == "anomaly":
         teacher, student = AUTOENCODERS
     params["teacher"] |= teacher
     params["student"] |= student
-    factor = min((EXAMPLES / max(data.count, 1)) ** (1 / 3), 1.0)
     for name in TRAININGS:
-        params[name]["epochs"] = max(round(params[name]["epochs"] * factor), 3)
-    told = " → ".join(
+        params[name]["epochs"] = max(round(params[name]["epochs"] * _factor(data.count)), 3)
+        if 0 < data.count < FEW:
+            params[name]["batch_size"] = SMALL_BATCH
+    large, small = (
         f"{params[name]['architecture']} of width {params[name]['width']}" for name in ("teacher", "student")
     )
+    told = f"{network.file if network else large} → {small}"
     epochs = ", ".join(str(params[name]["epochs"]) for name in TRAININGS)
     return [Choice("networks", told, f"by the input's size; epochs {epochs} (teacher, student, pruned)")]
+
+
+def _factor(count: int) -> float:
+    if count == 0:
+        return 1.0
+    return min(math.sqrt(FEW / count), LONGEST) if count < FEW else min(math.cbrt(MANY / count), 1.0)
 
 
 def _variants(params: Any, targets: Sequence[str], precisions: Sequence[str]) -> None:
