@@ -158,6 +158,16 @@ def test_lower_same_padding_and_padding_of_its_own(tmp_path):
     same(net.write(tmp_path / "net.onnx", net.add("Flatten", x), ["n", 2, 8, 8]), (8, 8, 2))
 
 
+def test_pixels_are_cut_off(tmp_path):
+    net = Net()
+    x = net.add(
+        "Slice", net.conv("image", 2, 4), *(net.constant(np.array(n)) for n in ([1, -4], [9, -1], [2, 3]))
+    )
+    x = net.add("Flatten", net.add("GlobalAveragePool", x))
+    graph = same(net.write(tmp_path / "net.onnx", x, ["n", 2, 8, 8]), (8, 8, 2))
+    assert graph.nodes[2].pads == ((1, 0), (2, 1))
+
+
 @pytest.mark.parametrize(
     "function",
     ["Relu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "silu", "squeeze", "hardtanh", "torch"],

@@ -11,7 +11,18 @@ import numpy.typing as npt
 from edgebuild.importers.layout import Refused, Tensor, per_channel, reshaped
 from edgebuild.importers.network import Network
 
-__all__ = ["Call", "Translation", "Value", "arithmetic", "constant", "mean", "shaped", "squeezed", "tensor"]
+__all__ = [
+    "Call",
+    "Translation",
+    "Value",
+    "arithmetic",
+    "constant",
+    "cropped",
+    "mean",
+    "shaped",
+    "squeezed",
+    "tensor",
+]
 __all__ += ["unsqueezed"]
 
 Array = npt.NDArray[Any]
@@ -109,3 +120,20 @@ def mean(net: Network, call: Call, axes: Sequence[int], keep: bool) -> Tensor:
         return made
     gone = {axis % rank for axis in axes}
     return replace(made, axes="".join(letter for place, letter in enumerate(x.axes) if place not in gone))
+
+
+def cropped(net: Network, call: Call, runs: Mapping[int, slice]) -> Tensor:
+    """The pixels within ``runs``, one for each axis of the file that is cut."""
+    x = tensor(call)
+    pads = {"h": (0, 0), "w": (0, 0)}
+    for axis, run in runs.items():
+        letter, size = x.axes[axis], x.dims[axis]
+        start, stop, step = run.indices(size)
+        if (start, stop) == (0, size) and step == 1:
+            continue
+        if letter not in pads or step != 1 or stop <= start:
+            raise Refused(
+                f"it may cut off pixels at the sides of a map, but takes {run} of axis {axis} of {x.dims}"
+            )
+        pads[letter] = (-start, stop - size)
+    return net.padded(call.name, x, (pads["h"], pads["w"]))

@@ -1,4 +1,4 @@
-"""ONNX's operators with windows: Conv, MaxPool, AveragePool and Pad, in two dimensions and in one."""
+"""ONNX's operators on the sides of maps: Conv, MaxPool, AveragePool, Pad, Slice; in two dimensions and in one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebuild.importers.common import Call, Translation, constant, tensor
+from edgebuild.importers.common import Call, Translation, constant, cropped, tensor
 from edgebuild.importers.layout import Refused, Tensor, arranged, upright
 from edgebuild.importers.network import Network, Pads
 from edgebuild.importers.onnx_ops import MAPS, integers
@@ -122,10 +122,21 @@ def _pad(net: Network, call: Call) -> Tensor:
     return net.padded(call.name, x, (pads.get("h", (0, 0)), pads.get("w", (0, 0))))
 
 
+def _slice(net: Network, call: Call) -> Tensor:
+    starts, ends = integers(call, "starts", 1) or [], integers(call, "ends", 2) or []
+    axes, steps = (
+        integers(call, "axes", 3) or list(range(len(starts))),
+        integers(call, "steps", 4) or [1] * len(starts),
+    )
+    runs = zip(starts, ends, steps, strict=True)
+    return cropped(net, call, dict(zip(axes, (slice(*run) for run in runs), strict=True)))
+
+
 WINDOWS: Mapping[str, Translation] = {
     "Conv": _convolution,
     "MaxPool": _pool,
     "AveragePool": _pool,
     "GlobalMaxPool": _global_max,
     "Pad": _pad,
+    "Slice": _slice,
 }

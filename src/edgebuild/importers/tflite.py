@@ -49,7 +49,7 @@ def read_tflite(path: Path, shape: tuple[int, int, int], final: str = "softmax")
         name = _named(file, node)
         where = f"operator {file.names[node.outputs[0]]!r} ({node.op})"
         if any(number not in values for number in node.inputs):  # what it reads has been refused
-            if node.op not in OPERATORS and node.op not in FOLDED:
+            if node.op not in (*OPERATORS, *FOLDED, "SHAPE"):
                 reasons.append(f"{where}: {_UNSUPPORTED}")
             continue
         try:
@@ -111,4 +111,5 @@ def _named(file: TFLiteFile, node: TFLiteNode) -> str:
     parts = [part for number in (*kernel, node.outputs[0]) for part in file.names[number].split(";")]
     telling = [part for part in parts if kernel and part.rstrip("0123456789").endswith(_WEIGHTED)]
     scopes = (telling or [file.names[node.outputs[0]].split(";")[0]])[0].split("/")
-    return scopes[-2] if len(scopes) > 1 else scopes[0] or node.op.lower()
+    inner = [scope for scope in scopes[:-1] if scope != "Tensordot"]
+    return inner[-1] if inner else scopes[-1] or node.op.lower()

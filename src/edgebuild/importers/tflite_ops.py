@@ -14,6 +14,7 @@ from edgebuild.importers.common import (
     Translation,
     arithmetic,
     constant,
+    cropped,
     mean,
     shaped,
     squeezed,
@@ -33,7 +34,8 @@ MAPS = ("nhwc", "nwhc")
 _NOTHING = ((0, 0), (0, 0))
 #: The codes of ``Padding`` and of ``ActivationFunctionType`` in the schema.
 _SAME = 0
-_FUNCTIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6", 4: "tanh"}
+#: Its tanh is left out: LiteRT computes an operator that has it without it.
+_FUNCTIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
 
 
 def fused(net: Network, name: str, made: Tensor, code: int) -> Tensor:
@@ -178,6 +180,31 @@ def _same(net: Network, call: Call) -> Tensor:
     return tensor(call)
 
 
+def _crop(net: Network, call: Call) -> Tensor:
+    attributes = call.attributes
+    if any(attributes.get(f"{name}Mask", 0) for name in ("ellipsis", "newAxis", "shrinkAxis")):
+        raise Refused("it may cut off pixels, but not add or drop axes")
+    begin, end, step = (_numbers(call, place) for place in (1, 2, 3))
+    runs = {
+        axis: slice(
+            None if attributes.get("beginMask", 0) >> axis & 1 else begin[axis],
+            None if attributes.get("endMask", 0) >> axis & 1 else end[axis],
+            step[axis],
+        )
+        for axis in range(len(begin))
+    }
+    if tensor(call).axes[:1] == "n" and runs.get(0, slice(None)).stop in (None, 1, -1):
+        runs.pop(0, None)  # the whole batch, which is one image while a file with an open batch is converted
+    return cropped(net, call, runs)
+
+
+def _slice(net: Network, call: Call) -> Tensor:
+    begin, size = _numbers(call, 1), _numbers(call, 2)
+    ends = (None if many == -1 else first + many for first, many in zip(begin, size, strict=True))
+    runs = {axis: slice(first, end) for axis, (first, end) in enumerate(zip(begin, ends, strict=True))}
+    return cropped(net, call, runs)
+
+
 def _strided_slice(values: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Of a shape: one number or a run of them."""
     shape, begin, end, step = (np.ravel(value) for value in values)
@@ -198,6 +225,7 @@ FOLDED: Mapping[str, Callable[[Sequence[Array], Mapping[str, Any]], Array]] = {
     "CONCATENATION": lambda values, attributes: np.concatenate(values, axis=attributes.get("axis", 0)),
     "RESHAPE": lambda values, attributes: values[0].reshape(values[1].reshape(-1)),
     "TRANSPOSE": lambda values, attributes: values[0].transpose(values[1].reshape(-1)),
+    "GATHER": lambda values, attributes: values[0].take(values[1], axis=attributes.get("axis", 0)),
     "CAST": lambda values, attributes: values[0],
     "MUL": lambda values, attributes: np.asarray(values[0] * values[1]),
     "ADD": lambda values, attributes: np.asarray(values[0] + values[1]),
@@ -231,5 +259,7 @@ OPERATORS: Mapping[str, Translation] = {
     "SQUEEZE": _squeeze,
     "EXPAND_DIMS": lambda net, call: unsqueezed(net, call, _numbers(call, 1)),
     "TRANSPOSE": lambda net, call: transposed(tensor(call), _numbers(call, 1)),
+    "STRIDED_SLICE": _crop,
+    "SLICE": _slice,
     "CAST": _same,
 }
