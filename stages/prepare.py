@@ -35,5 +35,7 @@ def main(stage: Stage) -> None:
     write_json(stage.out("metrics/data.json"), described)
     if twice := described["train_images_in_test"]:
         stage.warn(f"{twice} test images are training images, too, byte for byte")
+    if disputed := described.get("contradictions"):
+        stage.warn(f"{disputed} images are there more than once, byte for byte, with different labels")
     sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
     stage.say(f"{params.source}, {len(splits['train'].classes)} classes: {sizes}")

@@ -14,6 +14,8 @@ from edgebuild.data.split import Split
 
 __all__ = ["card", "digest"]
 
+Prints = npt.NDArray[np.bytes_]
+
 
 def card(
     splits: Mapping[str, Split],
@@ -25,15 +27,18 @@ def card(
     """Describe ``splits`` (all of one source, "train" and "test" among them).
 
     ``train_images_in_test`` counts the test images that are, byte for byte, also
-    training images: a model may know those by heart. ``sha256`` of the whole is
-    taken over the lines ``<split> <sha256>``, in the given order of the splits.
-    ``features`` (how codes come from what was measured) and ``dropped`` (what
-    was left out, by reason) are there where the source has them. Nothing is
-    held in memory but 16 bytes for each training and test image.
+    training images: a model may know those by heart. ``contradictions``, where
+    there are any, counts images that are there again with another label.
+    ``sha256`` of the whole is taken over the lines ``<split> <sha256>``, in the
+    given order of the splits. ``features`` (how codes come from what was
+    measured) and ``dropped`` (what was left out, by reason) are there where the
+    source has them. Nothing is held in memory but 16 bytes for each image.
     """
     first = next(iter(splits.values()))
     hashes = {key: digest(split) for key, split in splits.items()}
     lines = "".join(f"{key} {value}\n" for key, value in hashes.items())
+    prints = {key: _fingerprints(split) for key, split in splits.items()}
+    contradictions = _contradictions(splits, prints)
     return {
         "name": name,
         "sha256": hashlib.sha256(lines.encode()).hexdigest(),
@@ -41,7 +46,8 @@ def card(
         "image_shape": list(first.images.shape[1:]),
         "dtype": str(first.images.dtype),
         "scale": first.scale,
-        "train_images_in_test": _shared(splits["train"], splits["test"]),
+        "train_images_in_test": int(np.isin(prints["test"], prints["train"]).sum()),
+        **({"contradictions": contradictions} if contradictions else {}),
         **({"features": dict(features)} if features else {}),
         **({"dropped": dict(dropped)} if dropped else {}),
         "splits": {
@@ -83,11 +89,19 @@ def _range(split: Split) -> list[int]:
     return [min(low for low, _ in ends), max(high for _, high in ends)]
 
 
-def _shared(train: Split, test: Split) -> int:
-    return int(np.isin(_fingerprints(test), _fingerprints(train)).sum())
+def _contradictions(splits: Mapping[str, Split], prints: Mapping[str, Prints]) -> int:
+    """Images of any split that another one equals, byte for byte, whose label does not."""
+    _, image, sizes = np.unique(
+        np.concatenate([prints[key] for key in splits]), return_inverse=True, return_counts=True
+    )
+    labels = np.concatenate([split.labels for split in splits.values()])
+    _, label = np.unique(labels, axis=0, return_inverse=True)
+    pairs = np.unique(np.stack([image, label.ravel()], 1), axis=0)
+    disputed = np.bincount(pairs[:, 0]) > 1
+    return int(sizes[disputed].sum())
 
 
-def _fingerprints(split: Split) -> npt.NDArray[np.bytes_]:
+def _fingerprints(split: Split) -> Prints:
     """16 bytes for each image: images that have the same are taken to be the same."""
     result = np.empty(len(split), "S16")
     first = 0
