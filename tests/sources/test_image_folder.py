@@ -126,3 +126,22 @@ def test_one_class_or_none_is_refused(tmp_path: Path) -> None:
     photo(tmp_path / "apple" / "1.png")
     with pytest.raises(DataError, match="at least two classes, but there is only apple/"):
         read(tmp_path)
+
+
+def test_links_are_followed_to_pictures_and_refused_where_they_lead_elsewhere(folder: Path) -> None:
+    (folder / "apple" / "0.png").rename(folder / "apple" / ".kept.png")
+    (folder / "apple" / "0.png").symlink_to(folder / "apple" / ".kept.png")
+    assert read(folder).labels.tolist().count(0) == 5
+    (folder / "leaf" / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "sky" / "more").symlink_to(folder / "leaf")
+    (folder / "snow").symlink_to(folder / "unmounted")
+    with pytest.raises(DataError, match="3 faults") as refused:
+        read(folder)
+    assert "snow: a link that leads nowhere" in str(refused.value)
+    assert "leaf/gone.png: a link that leads nowhere" in str(refused.value)
+    assert "sky/more: a link to a folder, which is not followed" in str(refused.value)
+
+
+def test_a_class_may_begin_with_an_underscore(folder: Path) -> None:
+    (folder / "leaf").rename(folder / "_other")
+    assert read(folder).classes == ("_other", "apple", "sky")

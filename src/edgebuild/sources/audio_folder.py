@@ -59,7 +59,7 @@ def load(params: Data, task: str) -> Source:
     how = transform(audio)
     how.check()
     folder, faults = top(params.folder), Faults(f"data.folder: {params.folder}")
-    found = list(placed(folder, faults))
+    found = list(placed(folder, faults, hidden="._"))
     classes = classes_of(found, folder)
     lists = _lists(folder, faults)
     step = round(audio.step_seconds * audio.rate)

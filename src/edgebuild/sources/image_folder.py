@@ -66,12 +66,13 @@ def top(folder: str) -> Path:
     return path
 
 
-def placed(folder: Path, faults: Faults) -> Iterator[tuple[str, str, list[Path]]]:
+def placed(folder: Path, faults: Faults, hidden: str = ".") -> Iterator[tuple[str, str, list[Path]]]:
     """``(split, class, files)`` for every folder of a class; split is "" where the top folders are the classes.
 
-    What lies beside the classes' folders and looks like data is a fault, and so is a class without files.
+    What lies beside the classes' folders and looks like data is a fault, and so is a class without files,
+    and a link that leads nowhere or to a folder. Folders whose names begin with one of ``hidden`` are no classes.
     """
-    tops = _folders(folder)
+    tops = _folders(folder, hidden)
     splits = [path for path in tops if path.name in SPLIT_NAMES]
     if not any(path.name == "train" for path in splits):
         splits = []
@@ -82,10 +83,18 @@ def placed(folder: Path, faults: Faults) -> Iterator[tuple[str, str, list[Path]]
         )
     for above in splits or [folder]:
         for path in _files(above):
-            if path.suffix.lower() not in ("", ".txt", ".md", ".csv", ".json", ".pdf", ".dvc", ".yaml"):
+            if not path.exists():
+                faults.add(path.relative_to(folder).as_posix(), "a link that leads nowhere")
+            elif path.suffix.lower() not in ("", ".txt", ".md", ".csv", ".json", ".pdf", ".dvc", ".yaml"):
                 faults.add(path.relative_to(folder).as_posix(), "lies in no class's folder")
-        for kind in _folders(above):
-            files = [path for path in sorted(kind.rglob("*")) if path.is_file() and _counts(path, kind)]
+        for kind in _folders(above, hidden):
+            files = []
+            for path in filter(lambda path: _counts(path, kind), sorted(kind.rglob("*"))):
+                if path.is_symlink() and (path.is_dir() or not path.exists()):
+                    what = "to a folder, which is not followed" if path.is_dir() else "that leads nowhere"
+                    faults.add(path.relative_to(folder).as_posix(), f"a link {what}")
+                elif not path.is_dir():
+                    files.append(path)
             if not files:
                 faults.add(f"{kind.relative_to(folder).as_posix()}/", "a class without files")
             yield (above.name if splits else ""), kind.name, files
@@ -107,12 +116,12 @@ def classes_of(found: list[tuple[str, str, list[Path]]], folder: Path) -> tuple[
     return names
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] not in "._"]
+def _folders(folder: Path, hidden: str) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] not in hidden]
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_file() and _counts(path, folder)]
+    return [path for path in sorted(folder.iterdir()) if not path.is_dir() and _counts(path, folder)]
 
 
 def _counts(path: Path, above: Path) -> bool:
