@@ -105,9 +105,7 @@ def test_the_shape_counts_whole_windows() -> None:
 
 def test_bands_that_hold_no_frequency_are_refused() -> None:
     SPEECH.check()
-    with pytest.raises(
-        DataError, match=r"mel bands must hold a frequency.* but \d+ hold none .the first is band \d+"
-    ):
+    with pytest.raises(DataError, match=r"mel bands must hold a frequency.* but band \d+ holds none"):
         replace(SPEECH, mels=256).check()
 
 

@@ -188,8 +188,17 @@ def test_everything_that_is_wrong_is_told_at_once(folder: Path) -> None:
 
 
 def test_another_rate_than_the_one_stated_is_refused(folder: Path) -> None:
-    with pytest.raises(DataError, match=r"10 rows per second by t, but data.sensors.rate is 12 \(-17%\)"):
+    with pytest.raises(DataError, match=r"10 rows per second by t, but data.sensors.rate is 12;"):
         read(folder, rate=12.0)
+
+
+def test_a_clock_of_whole_milliseconds_is_good_enough(folder: Path) -> None:
+    for path in folder.rglob("*.csv"):
+        lines = path.read_text().splitlines()[1:]
+        times = [f"{round(k / 0.4) / 1000}" for k in range(len(lines))]  # 400 Hz: steps of 2 and 3 ms
+        rows = [f"{time},{line.partition(',')[2]}" for time, line in zip(times, lines, strict=True)]
+        path.write_text("\n".join(["t,x,y", *rows]) + "\n")
+    assert len(read(folder, rate=400.0).labels) == 40
 
 
 def test_rows_that_are_too_short_are_refused(folder: Path) -> None:

@@ -135,8 +135,8 @@ def test_every_record_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ([-1], "whole numbers from 0 are required, but there is -1 of int64"),
-        ([0.5], "whole numbers from 0 are required, but there is 0.5 of float32"),
+        ([-1], "whole numbers from 0 are required, but there is -1;"),
+        ([0.5], "whole numbers from 0 are required, but there are floats;"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused(tmp_path: Path, label: Any, message: str) -> None:

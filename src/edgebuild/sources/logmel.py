@@ -99,8 +99,8 @@ class LogMel:
         if len(empty):
             raise DataError(
                 f"data.audio: every one of the {self.mels} mel bands must hold a frequency of the transform, which "
-                f"are {self.rate / self.fft:.1f} Hz apart, but {len(empty)} hold none (the first is band "
-                f"{empty[0]}); take fewer mels or a longer window_ms"
+                f"are {self.rate / self.fft:.1f} Hz apart, but band {empty[0]} "
+                f"holds none ({len(empty)} such bands); take fewer mels or a longer window_ms"
             )
 
     def describe(self) -> dict[str, Any]:

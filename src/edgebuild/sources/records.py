@@ -63,7 +63,10 @@ def records(path: Path) -> Iterator[bytes]:
         with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
             while head := stream.read(12):
                 if len(head) < 12:
-                    raise DataError(f"{path} is truncated in the middle of record {number}; copy it again")
+                    what = (
+                        f"is truncated in the middle of record {number}" if number else "is no TFRecord file"
+                    )
+                    raise DataError(f"{path} {what}; copy it again")
                 length, length_crc = struct.unpack("<QI", head)
                 if masked(crc32c(head[:8])) != length_crc or length > LARGEST:
                     what = f"is damaged at record {number}" if number else "is no TFRecord file"

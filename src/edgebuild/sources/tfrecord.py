@@ -146,9 +146,8 @@ def labels_of(
         return array.astype(np.int64), names or tuple(map(str, range(array.shape[1])))
     numbers = array[:, 0]
     if numbers.dtype.kind == "f" or numbers.min() < 0:
-        raise DataError(
-            f"{knob}.label: whole numbers from 0 are required, but there is {numbers.min()} of {numbers.dtype}"
-        )
+        found = "there are floats" if numbers.dtype.kind == "f" else f"there is {numbers.min()}"
+        raise DataError(f"{knob}.label: whole numbers from 0 are required, but {found}; name another feature")
     return numbers, names or tuple(map(str, range(int(numbers.max()) + 1)))
 
 
