@@ -122,7 +122,7 @@ CASES: Mapping[str, Case] = {
     "no column for a regression": (logs(), SIGNAL, "regression"),
     "no files": (lambda: Path("records").mkdir(), RECORDS, "classification"),
     "no TFRecord file": (
-        lambda: (Path("records").mkdir(), Path("records/a.tfrecord").write_text("image,label,group\n1.png,0,ann")), RECORDS,
+        lambda: (Path("records").mkdir(), Path("records/a.tfrecord").write_text("image,label\n1.png,0\n")), RECORDS,
         "classification",
     ),
     "a truncated file": (
