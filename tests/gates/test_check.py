@@ -170,6 +170,20 @@ def test_a_build_that_lost_accuracy_is_worse_than_the_commit_before_it(
     assert text.splitlines()[-1].endswith("1 of 47 figures worse than HEAD")
 
 
+def test_a_task_that_was_stated_otherwise_is_not_compared(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = (repository / "params.yaml").read_text(encoding="utf-8")
+    (repository / "params.yaml").write_text(params.replace("kind: classification", "kind: multilabel"))
+    commit(repository)
+    (repository / "params.yaml").write_text(params)
+    status, text = told(capsys, "--against", "HEAD")
+    assert status == 0
+    assert (
+        f"{INT8}, accuracy: not compared (99.00 %, 99.00 %, section task of params.yaml was another" in text
+    )
+
+
 def test_without_the_cache_the_other_revisions_answers_are_missed_and_that_is_said(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,12 +147,13 @@ def test_variants_of_one_revision_only_are_named() -> None:
     assert not any(change.fails for change in found.values())
 
 
-def test_another_task_is_not_compared() -> None:
-    other = build({TEACHER: answered(range(0))}, kind="regression", kept=False)
-    change = compared(revision(), other)[TEACHER, "accuracy"]
-    assert (change.judgement, change.note) == (
-        "not compared", "another task: it was regression and is classification"
-    )  # fmt: skip
+def test_the_quality_of_another_task_is_not_compared() -> None:
+    other = replace(revision(wrong=50, kind="regression", kept=False), comparable=False)
+    found = compared(revision(), other)
+    change = found[INT8, "accuracy"]
+    assert change.judgement == "not compared"
+    assert change.note == "section task of params.yaml was another one, with the kind regression"
+    assert found[INT8, "bytes"].judgement == "same"
 
 
 def test_without_budgets_nothing_is_tolerated() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edgebuild.errors import Finding
 from edgebuild.gates import revision
 from edgebuild.gates.results import Results, assemble
 from edgebuild.json_file import read_json
+from edgebuild.strict import read_yaml
 
 if TYPE_CHECKING:
     from edgebuild.tasks.task import Task
@@ -71,10 +73,24 @@ def measured_then(root: Path, name: str, task: Task) -> Results:
     """
     other = revision.read(root, name)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "dvc.lock").write_text(other.lock, encoding="utf-8")
+        for file, text in (("dvc.lock", other.lock), ("params.yaml", other.params)):
+            (Path(folder) / file).write_text(text, encoding="utf-8")
         lock = recorded(Path(folder))
+        comparable = _task(Path(folder)) == _task(root)
     made = record.parse(other.environment) if other.environment else {}
-    return assemble(other.summary, other.latency, task, _cached(root, _digests(lock)), _machines(lock, made))
+    find = _cached(root, _digests(lock)) if comparable else _nothing
+    results = assemble(other.summary, other.latency, task, find, _machines(lock, made))
+    return replace(results, comparable=comparable)
+
+
+def _task(root: Path) -> object:
+    """Section ``task`` of ``root``/params.yaml as it is written; earlier versions knew but one."""
+    params = read_yaml(root / "params.yaml")
+    return params.get("task", {"kind": "classification"}) if isinstance(params, Mapping) else None
+
+
+def _nothing(path: str) -> None:
+    """Finds no file."""
 
 
 def _digests(lock: Lock) -> dict[str, str]:

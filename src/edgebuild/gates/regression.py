@@ -100,8 +100,8 @@ def _significant(found: Sequence[Change], confidence: float) -> list[Change]:
 
 def _quality(name: str, now: Results, then: Results, budgets: Budgets) -> Change:
     before, after = then.variants[name]["accuracy"], now.variants[name]["accuracy"]
-    if now.kind != then.kind:
-        why = f"another task: it was {then.kind} and is {now.kind}"
+    if not then.comparable:
+        why = f"section task of params.yaml was another one, with the kind {then.kind}"
         return _not_compared(name, "accuracy", before, after, why)
     if now.test_set == then.test_set and _file(now, name) == _file(then, name):
         return Change(name, "accuracy", before, after, 0.0, None, None, "same", "the same file")

@@ -32,7 +32,8 @@ class Results:
     ``summary`` and ``latency`` are metrics/summary.json and metrics/latency.json.
     ``answers`` are those of the test examples by variant id, ``(n, k)``, and ``labels``
     the true ones; where any of them is missing, both are empty. ``machines`` says for
-    variants, where it is known, which kind of machine timed them.
+    variants, where it is known, which kind of machine timed them. ``comparable``: is
+    the quality that of the task as it is stated now? Another revision may have stated another one.
     """
 
     summary: Mapping[str, Any]
@@ -41,6 +42,7 @@ class Results:
     answers: Mapping[str, Answers]
     labels: Labels
     machines: Mapping[str, str]
+    comparable: bool = True
     _resampled: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict, repr=False)
 
     @property

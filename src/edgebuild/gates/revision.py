@@ -16,12 +16,13 @@ __all__ = ["Revision", "read"]
 
 @dataclass(frozen=True)
 class Revision:
-    """One commit of the repository; ``lock`` and ``environment`` are texts, "" where it has no such file."""
+    """One commit; ``params``, ``lock`` and ``environment`` are texts, "" where it has no such file."""
 
     name: str  #: as it was asked for
     commit: str
     summary: Mapping[str, Any]
     latency: Mapping[str, Any]
+    params: str
     lock: str
     environment: str
 
@@ -50,10 +51,11 @@ def read(root: Path, name: str) -> Revision:
             documents[kind] = json.loads(text)
         except json.JSONDecodeError as error:
             raise UsageError(f"--against {name}: its metrics/{kind}.json is not JSON: {error}") from None
-    lock, environment = (
-        _git(root, "show", f"{commit}:./{file}") or "" for file in ("dvc.lock", "environment.lock")
+    params, lock, environment = (
+        _git(root, "show", f"{commit}:./{file}") or ""
+        for file in ("params.yaml", "dvc.lock", "environment.lock")
     )
-    return Revision(name, commit, documents["summary"], documents["latency"], lock, environment)
+    return Revision(name, commit, documents["summary"], documents["latency"], params, lock, environment)
 
 
 def _git(root: Path, *arguments: str) -> str | None:
