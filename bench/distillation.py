@@ -45,6 +45,7 @@ class Recipe:
     weight_decay: float
     shift: int = 0
     flip: bool = False
+    augment: str = ""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     loss = distillation(given.temperature, given.alpha)
     recipe = SimpleNamespace(
         epochs=options.epochs, batch_size=given.batch_size, learning_rate=given.learning_rate,
-        weight_decay=given.weight_decay, shift=0, flip=False,
+        weight_decay=given.weight_decay, shift=0, flip=False, augment="",
     )  # fmt: skip
 
     def trained(model: Any, after_step: Callable[[int], None] | None = None) -> Any:

@@ -21,14 +21,16 @@ def never():
 
 def test_without_augmentation_the_logits_on_disk_are_used_and_the_teacher_is_not_opened(tmp_path):
     np.save(tmp_path / "logits.npy", LOGITS)
-    found = guide_of(never, tmp_path / "logits.npy", SimpleNamespace(shift=0, flip=False))
+    found = guide_of(never, tmp_path / "logits.npy", SimpleNamespace(shift=0, flip=False, augment=""))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, LOGITS)
 
 
-@pytest.mark.parametrize(("shift", "flip"), [(1, False), (0, True)])
-def test_with_augmentation_the_teacher_is_asked(tmp_path, shift, flip):
-    recipe = SimpleNamespace(shift=shift, flip=flip)
+@pytest.mark.parametrize(
+    ("shift", "flip", "augment"), [(1, False, ""), (0, True, ""), (0, False, "mine:layers")]
+)
+def test_with_augmentation_the_teacher_is_asked(tmp_path, shift, flip, augment):
+    recipe = SimpleNamespace(shift=shift, flip=flip, augment=augment)
     asked = guide_of(lambda: lambda images: images + 1, tmp_path / "none.npy", recipe)
     assert asked(41) == 42
 

@@ -69,7 +69,7 @@ def test_the_student_learns_and_the_teacher_stays(backend, networks, kind):
         scale=1 / 255,
     )
     recipe = SimpleNamespace(
-        epochs=6, batch_size=20, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+        epochs=6, batch_size=20, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False, augment=""
     )
     trainee = feature_trainee(
         tf, keras, student, teacher, scale=data.scale, loss=cross_entropy, kind=kind, beta=1.0
@@ -88,7 +88,7 @@ def test_an_interrupted_training_resumes_with_its_regressors_to_the_same_bits(ba
     images = generator.integers(0, 256, (9, 8, 8, 1)).astype(np.uint8)
     data = SimpleNamespace(images=images, labels=np.arange(9) % 3, scale=1 / 255)
     recipe = SimpleNamespace(
-        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False, augment=""
     )
 
     def make(seed):

@@ -25,6 +25,7 @@ RECIPE = SimpleNamespace(
     weight_decay=0.0,
     shift=0,
     flip=False,
+    augment="",
     temperature=2.0,
     alpha=0.5,
 )

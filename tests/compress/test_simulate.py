@@ -33,6 +33,7 @@ class Recipe:
     weight_decay: float = 0.0
     shift: int = 0
     flip: bool = False
+    augment: str = ""
 
 
 EVERY = pytest.mark.parametrize("name", sorted(NETWORKS))

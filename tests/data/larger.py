@@ -36,6 +36,7 @@ class Recipe:
     weight_decay: float = 0.0
     shift: int = 0
     flip: bool = False
+    augment: str = ""
 
 
 def memory() -> int:

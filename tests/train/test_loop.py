@@ -34,6 +34,7 @@ def recipe(**changes):
         "weight_decay": 0.0,
         "shift": 0,
         "flip": False,
+        "augment": "",
     }
     return SimpleNamespace(**(given | changes))
 

@@ -33,6 +33,7 @@ def recipe(**changes):
         "weight_decay": 1e-2,
         "shift": 1,
         "flip": True,
+        "augment": "",
     }
     return SimpleNamespace(**(given | changes))
 

@@ -37,7 +37,7 @@ def guide_of(teacher: Callable[[], Inference], logits: Path, recipe: Recipe) -> 
     Raises:
         DataError: as :func:`read_logits`, or whatever opening the teacher raises.
     """
-    return teacher() if recipe.shift or recipe.flip else read_logits(logits)
+    return teacher() if recipe.shift or recipe.flip or recipe.augment else read_logits(logits)
 
 
 def read_logits(path: Path) -> npt.NDArray[np.float32]:

@@ -51,6 +51,7 @@ class Teacher:
     weight_decay: Fraction  #: decoupled (AdamW)
     shift: Size  #: augmentation: largest random shift, in pixels; 0 is off
     flip: bool  #: augmentation: random horizontal flips
+    augment: str  #: augmentation: module:function that gives a Keras layer, called with images in [0, 1]; "" is off
 
     def problems(self) -> list[str]:
         """What is wrong with the names in it, a line each."""

@@ -26,6 +26,7 @@ class Distill:
     weight_decay: Fraction
     shift: Size
     flip: bool
+    augment: str  #: as teacher.augment
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Prune:
     weight_decay: Fraction
     shift: Size
     flip: bool
+    augment: str  #: as teacher.augment
 
     def problems(self) -> list[str]:
         """What is wrong with knobs that depend on one another, a line each."""
@@ -84,6 +86,11 @@ class Tuning:
     def flip(self) -> bool:
         """As ``shift``."""
         return False
+
+    @property
+    def augment(self) -> str:
+        """As ``shift``."""
+        return ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from edgebuild.data.images import rows_of
 from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
 from edgebuild.train.checkpoint import Checkpoint, Position
+from edgebuild.train.layers import keras_augmentation
 from edgebuild.train.losses import Loss
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Recipe(Protocol):
     def shift(self) -> int: ...
     @property
     def flip(self) -> bool: ...
+    @property
+    def augment(self) -> str: ...
 
 
 class Examples(Protocol):
@@ -158,6 +161,9 @@ def fit(
         optimizer.apply(tape.gradient(value, trainee.variables), trainee.variables)
         return value, task.correct(tf, outputs, truth)
 
+    shape, layers = train.images.shape[1:], None
+    if recipe.augment:
+        layers = keras_augmentation(tf, recipe.augment, shape, train.scale)
     state = [*trainee.state, *optimizer.variables]
     position = Position() if checkpoint is None else checkpoint.resume(state, recipe.epochs)
     for number, row in enumerate(position.rows, 1):
@@ -170,6 +176,7 @@ def fit(
         for start in range(position.seen, count, recipe.batch_size):
             chosen = order[start : start + recipe.batch_size]
             images = augment(train.images[chosen], shift=recipe.shift, flip=recipe.flip, generator=generator)
+            images = images if layers is None else layers(images, generator)
             truth = task.truth(images, train.labels[chosen], train.scale)
             value, correct = step(images, truth, _target(guide, images, chosen))
             position.seen += len(chosen)
