@@ -141,6 +141,25 @@ def test_the_same_file_gives_the_same_bytes_from_disk_and_from_memory(tmp_path: 
     )
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size_to_nearly_the_same(fit: str) -> None:
+    waves = np.sin(np.arange(900) / 40)[:, None, None] + np.cos(np.arange(700) / [[30.0], [50], [70]]).T
+    colours = np.clip(128 + 50 * waves, 0, 255).astype(np.uint8)
+    jpeg = io.BytesIO()
+    Pillow.fromarray(colours).save(jpeg, "jpeg", quality=95)
+    whole = png(np.asarray(Pillow.open(io.BytesIO(jpeg.getvalue()))))
+    found, expected = (decode(file, to(48, 64, fit=fit)).astype(int) for file in (jpeg, whole))
+    assert 0 < np.abs(found - expected).max() <= 4
+
+
+def test_a_jpeg_of_less_than_four_times_the_size_is_decoded_whole() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (190, 190, 3), np.uint8)
+    jpeg = io.BytesIO()
+    Pillow.fromarray(noise).save(jpeg, "jpeg")
+    whole = png(np.asarray(Pillow.open(io.BytesIO(jpeg.getvalue()))))
+    np.testing.assert_array_equal(decode(jpeg, to(48, 48)), decode(whole, to(48, 48)))
+
+
 def damaged() -> dict[str, tuple[bytes, str]]:
     noise = np.random.default_rng(1).integers(0, 256, (40, 30, 3), np.uint8)
     whole = png(noise).read()
