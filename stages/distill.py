@@ -5,9 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgebuild.compress.distill import guide_of, read_logits
+from edgebuild.compress.distill import guide_of, read_logits, write_logits
 from edgebuild.compress.features import feature_trainee
 from edgebuild.compress.teacher import Teacher, open_teacher
 from edgebuild.data.split import Split
@@ -41,7 +39,7 @@ def main(stage: Stage) -> None:
         tf, keras, path, task=task, scale=train.scale, shape=shape, classes=train.classes, threads=threads
     )
     logits, out = stage.out("data/teacher-logits.npy"), stage.out("models/student-keras-fp32.keras")
-    np.save(logits, teacher(train.images))
+    write_logits(logits, teacher, train.images)
     epochs = History(stage.metrics, stage.progress, task.figure)
     if model is None:
         epochs.add(judged(task, teacher, train, validation, read_logits(logits)))
