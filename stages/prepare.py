@@ -37,5 +37,8 @@ def main(stage: Stage) -> None:
         stage.warn(f"{twice} test images are training images, too, byte for byte")
     if disputed := described.get("contradictions"):
         stage.warn(f"{disputed} images are there more than once, byte for byte, with different labels")
-    sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
+    counts = {name: len(split) for name, split in splits.items()}
+    if left := len(source) - sum(counts.values()):
+        counts["in no split"] = left
+    sizes = ", ".join(f"{count} {name}" for name, count in counts.items())
     stage.say(f"{params.source}, {len(splits['train'].classes)} classes: {sizes}")

@@ -93,6 +93,35 @@ def test_only_the_test_split_holds_anomalies_half_of_it_or_all_there_are(bad: in
     assert len(splits["train"]) == 100 - (40 - expected) - 40
 
 
+def test_a_test_of_one_example_cannot_tell_two_kinds_apart() -> None:
+    with pytest.raises(DataError, match=r"data\.test: at least 2 images are required"):
+        prepare(anomalies(100, 10), "anomaly", test=1)
+
+
+@pytest.mark.parametrize("name", ["train", "validation"])
+def test_anomalies_that_the_data_place_in_training_are_refused(name: str) -> None:
+    split = np.array(["train"] * 60 + ["validation"] * 20 + ["test"] * 20)
+    labels = (np.arange(100) % 10 == 0) & (split == "test")
+    labels[np.flatnonzero(split == name)[:3]] = True
+    whole = make(labels.astype(np.int64), split=split)
+    with pytest.raises(DataError, match=f"3 anomalies are in the {name} split of the data"):
+        prepare(whole, "anomaly", validation=0, test=0)
+
+
+def test_a_test_split_of_the_datas_own_needs_both_kinds() -> None:
+    split = np.array(["train"] * 60 + ["test"] * 20)
+    whole = make((split == "test").astype(np.int64), split=split)
+    with pytest.raises(DataError, match="must hold normal examples and anomalies, but all 20 are class 1"):
+        prepare(whole, "anomaly", test=0)
+
+
+def test_a_large_group_of_anomalies_leaves_normal_ones_to_test_on() -> None:
+    groups = np.repeat(np.arange(10), 30)
+    whole = make((groups == 3).astype(np.int64), groups=groups)
+    splits = prepare(whole, "anomaly", validation=20, calibration=20, test=20)
+    assert set(splits["test"].labels.tolist()) == {0, 1}
+
+
 def test_without_anomalies_there_is_nothing_to_test_on() -> None:
     whole = source(
         numbered(np.arange(100)),

@@ -60,6 +60,8 @@ def prepare(
         if sizes[name] < 1 and name not in placed:
             raise DataError(_nothing_to_take(source, name, sizes[name]))
     _check_classes(source, task, splits=len({*SPLITS} - (placed.keys() - {"train"})))
+    if task == "anomaly":
+        _check_anomalies(source, placed, test)
 
     # One generator per pool: the size of the test part cannot disturb the training part.
     streams = [np.random.Generator(np.random.PCG64(child)) for child in np.random.SeedSequence(seed).spawn(6)]
@@ -81,7 +83,8 @@ def prepare(
         elif name == "test" and faulty is not None:
             anomalies = pool_of("anomalies", own, faulty)
             some = anomalies.carve(min(len(anomalies), size // 2), "test")
-            drawn[name] = own, np.concatenate([pool.carve(size - len(some), "test"), some])
+            # Whole groups may be more than asked for; some that are normal are needed all the same.
+            drawn[name] = own, np.concatenate([pool.carve(max(1, size - len(some)), "test"), some])
         else:
             if name != "test":
                 _leave_some(
@@ -170,6 +173,26 @@ def _check_classes(source: Source, task: str, splits: int) -> None:
             f"class {source.classes[smallest]!r}: at least {splits} images are required, one for each split, "
             f"but there are {counts[smallest]}; add images or drop the class"
         )
+
+
+def _check_anomalies(source: Source, placed: Mapping[str, Indices], test: int) -> None:
+    """Both kinds are needed to test on, and normal examples alone for everything else."""
+    if test == 1:
+        raise DataError("data.test: at least 2 images are required, a normal one and an anomaly, but it is 1")
+    for name in (name for name in placed if name != "test" and (name != "train" or "test" in placed)):
+        if count := np.count_nonzero(source.labels[placed[name]]):
+            raise DataError(
+                f"{count} anomalies are in the {name} split of the data, but training, validation and calibration "
+                f"take normal examples only; move them into the test split"
+            )
+    if "test" in placed:
+        labels = source.labels[placed["test"]] if source.test is None else source.test.labels
+        if len(np.unique(labels)) < 2:
+            kind = source.classes[int(labels[0])]
+            raise DataError(
+                f"the test split of the data must hold normal examples and anomalies, but all {len(labels)} are "
+                f"{kind}; add the other kind"
+            )
 
 
 def _check_left(source: Source, task: str, train: Indices) -> None:

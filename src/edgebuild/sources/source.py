@@ -50,6 +50,10 @@ class Source:
     features: Mapping[str, Any] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        """All examples, the official test part among them."""
+        return len(self.labels) + (0 if self.test is None else len(self.test.labels))
+
 
 class Load(Protocol):
     """What the module of a source offers."""
@@ -99,7 +103,7 @@ def source(
                 f"{where}: training and test images must have one shape, but they are {part.images.shape[1:]} "
                 f"and {official.images.shape[1:]}; check that all files come from the same release of the data"
             )
-        if split is not None and any(str(name) in {"test"} for name in split):
+        if split is not None and any(str(name) == "test" for name in split):
             raise DataError(
                 f"{where}: the test part is given twice, in arrays of its own and by the names of splits; "
                 f"leave out one of them"
