@@ -150,6 +150,24 @@ def test_pooling_with_padding_behind_a_relu(tmp_path, pool, pads):
     same(net.write(tmp_path / "net.onnx", net.linear(net.add("Flatten", x), 4, 3), ["n", 2, 9, 9]), (9, 9, 2))
 
 
+@pytest.mark.parametrize("side", [7, 8, 9, 10])
+def test_a_max_pooling_that_rounds_its_size_up(tmp_path, side):
+    net = Net()
+    x = net.add("Relu", net.conv("image", 2, 4, pads=[1, 1, 1, 1]))
+    x = net.add("MaxPool", x, kernel_shape=[3, 2], strides=[2, 3], pads=[0, 1, 0, 1], ceil_mode=1)
+    weights = net.constant(np.arange(1, 5, dtype=np.float32).reshape(1, 4, 1, 1))
+    x = net.add("Flatten", net.add("GlobalAveragePool", net.add("Mul", x, weights)))
+    same(net.write(tmp_path / "net.onnx", x, ["n", 2, side, side]), (side, side, 2))
+
+
+def test_an_average_leaves_out_the_padding_that_tensorflow_leaves_out(tmp_path):
+    net = Net()
+    x = net.add("AveragePool", net.conv("image", 2, 4), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    x = net.add("GlobalAveragePool", net.add("AveragePool", x, kernel_shape=[2, 2], auto_pad="SAME_UPPER"))
+    graph = same(net.write(tmp_path / "net.onnx", net.add("Flatten", x), ["n", 2, 7, 8]), (7, 8, 2))
+    assert [node.padding for node in graph if node.op == "average_pool"] == ["same", "same"]
+
+
 def test_lower_same_padding_and_padding_of_its_own(tmp_path):
     net = Net()
     x = net.conv("image", 2, 4, auto_pad="SAME_LOWER", strides=[2, 2])
@@ -234,7 +252,7 @@ def test_all_that_stands_in_the_way_is_named_at_once(tmp_path):
     x = net.conv(x, 4, 4, dilations=[2, 2], name="dilated")
     x = net.add("Erf", x, name="gelu")
     y = net.add("LeakyRelu", "image", name="leaky")
-    z = net.add("MaxPool", "image", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, name="ceiled")
+    z = net.add("AveragePool", "image", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, name="ceiled")
     x = net.add("Sum", x, y, z)
     path = net.write(tmp_path / "net.onnx", x, ["n", 4, 12, 12])
     with pytest.raises(GraphError) as raised:
@@ -249,7 +267,7 @@ def test_all_that_stands_in_the_way_is_named_at_once(tmp_path):
         assert name in message
     for name in (
         "'leaky' (LeakyRelu): the operator is not supported",
-        "'ceiled' (MaxPool): ceil_mode",
+        "'ceiled' (AveragePool): ceil_mode",
         "(Sum)",
     ):
         assert name in message
@@ -285,7 +303,7 @@ def test_all_that_stands_in_the_way_is_named_at_once(tmp_path):
             "with zeros",
         ),
         (lambda net: net.add("Clip", "image", net.constant(np.float32(1))), "two finite bounds"),
-        (lambda net: net.add("Add", net.numbers(3), net.numbers(3)), "does not depend on its input"),
+        (lambda net: net.add("Add", net.numbers(3), net.numbers(3)), "does not depend on the input"),
         (
             lambda net: net.add(
                 "QuantizeLinear", "image", net.constant(np.float32(1)), net.constant(np.uint8(0))
@@ -299,6 +317,18 @@ def test_what_the_graph_cannot_hold_is_refused_with_the_reason(tmp_path, make, r
     path = net.write(tmp_path / "net.onnx", make(net), ["n", 2, 6, 6])
     with pytest.raises(GraphError, match=reason):
         read_onnx(path, (6, 6, 2))
+
+
+def test_operators_of_one_kind_share_a_line(tmp_path):
+    net = Net()
+    x = "image"
+    for number in range(5):
+        x = net.add("Erf", x, name=f"gelu{number}")
+    path = net.write(tmp_path / "net.onnx", x, ["n", 2, 4, 4])
+    with pytest.raises(
+        GraphError, match=r"operators 'gelu0', 'gelu1', 'gelu2' and 2 more \(Erf\): the operator"
+    ):
+        read_onnx(path, (4, 4, 2))
 
 
 def test_an_input_of_another_shape_is_refused_with_both(tmp_path):

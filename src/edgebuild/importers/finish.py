@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from edgebuild.graph.simplify import simplify
 from edgebuild.importers.layout import Refused, Tensor, arranged
 from edgebuild.importers.network import Network
 
-__all__ = ["MALFORMED", "finish", "listed"]
+__all__ = ["MALFORMED", "Reason", "finish", "listed"]
+
+#: Operators that a message names, of those that have the same reason.
+NAMED = 3
 
 #: What attributes and constants of a damaged file end in that passes its format's own check.
 MALFORMED = (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, ZeroDivisionError)
@@ -51,11 +54,32 @@ def finish(network: Network, output: Tensor, where: str, final: str) -> Graph:
     return graph
 
 
-def listed(where: str, reasons: Sequence[str]) -> str:
-    """One message of all ``reasons``."""
-    if len(reasons) == 1:
-        return f"{where}: {reasons[0]}"
-    return "\n  ".join([f"{where}: {len(reasons)} problems:", *reasons])
+@dataclass(frozen=True)
+class Reason:
+    """Why one operator of a file cannot be part of the graph."""
+
+    name: str
+    op: str
+    reason: str
+
+
+def listed(where: str, reasons: Sequence[Reason]) -> str:
+    """One message of all ``reasons``; operators of one kind with the same reason share a line."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        lines.setdefault((reason.op, reason.reason), []).append(f"'{reason.name}'")
+    shown = [f"{_enumerated(names)} ({op}): {reason}" for (op, reason), names in lines.items()]
+    return (
+        f"{where}: {shown[0]}"
+        if len(shown) == 1
+        else "\n  ".join([f"{where}: {len(shown)} problems:", *shown])
+    )
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    kind = "operator" if len(names) == 1 else "operators"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{kind} {', '.join(names[:NAMED])}{more}"
 
 
 def _needed(nodes: Sequence[Node], output: str) -> list[Node]:

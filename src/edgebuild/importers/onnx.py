@@ -17,7 +17,7 @@ import numpy as np
 from edgebuild.errors import DataError, GraphError
 from edgebuild.graph.ir import Graph
 from edgebuild.importers.common import Call, Value
-from edgebuild.importers.finish import MALFORMED, finish, listed
+from edgebuild.importers.finish import MALFORMED, Reason, finish, listed
 from edgebuild.importers.layout import OPEN, Refused, Tensor
 from edgebuild.importers.network import Network
 from edgebuild.importers.onnx_file import FOLDABLE, OnnxFile, OnnxNode, fold, read
@@ -73,29 +73,29 @@ def _layouts(file: OnnxFile, shape: tuple[int, int, int], path: Path) -> Iterato
 
 def _translate(
     file: OnnxFile, network: Network, shape: tuple[int, int, int], axes: str
-) -> Tensor | list[str]:
+) -> Tensor | list[Reason]:
     """The output of the network, or every reason why there is none."""
     batch = file.dims[0] or OPEN
     values: dict[str, Value] = {"": None, **file.constants}
     values[file.input] = network.input(file.input, shape, axes, batch)
-    reasons = []
+    reasons: list[Reason] = []
     for node in file.nodes:
         if any(name not in values for name in node.inputs):  # what it reads has been refused
-            reasons += [f"node {node.name!r} ({node.op}): {reason}" for reason in _regardless(file, node)]
+            reasons += [Reason(node.name, node.op, reason) for reason in _regardless(file, node)]
             continue
         try:
             results = _computed(file, network, node, [values[name] for name in node.inputs])
         except Refused as error:
-            reasons.append(f"node {node.name!r} ({node.op}): {error}")
+            reasons.append(Reason(node.name, node.op, str(error)))
         except MALFORMED as error:
-            reasons.append(f"node {node.name!r} ({node.op}): it is malformed: {error}")
+            reasons.append(Reason(node.name, node.op, f"it is malformed: {error}"))
         else:
             values.update(zip(node.outputs, results, strict=False))
     output = values.get(file.output)
     if reasons:
         return reasons
     if not isinstance(output, Tensor):
-        return [f"its output {file.output!r} does not depend on its input"]
+        return [Reason(file.output, "output", "it does not depend on the input")]
     return output
 
 

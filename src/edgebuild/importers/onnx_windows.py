@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgebuild.graph.ir import same_padding
 from edgebuild.importers.common import Call, Translation, constant, cropped, tensor
 from edgebuild.importers.layout import Refused, Tensor, arranged, upright
 from edgebuild.importers.network import Network, Pads
@@ -68,15 +69,28 @@ def _slide(call: Call, x: Tensor, window: Sequence[int]) -> tuple[Pair, Pads]:
     if min(pads) < 0:
         raise Refused(f"its pads cannot be negative, found {list(pads)}")
     if call.attributes.get("ceil_mode", 0):
-        spans = [
-            length + pads[place] + pads[place + sides] - window[place] for place, length in enumerate(lengths)
-        ]
-        if any(span % stride for span, stride in zip(spans, strides, strict=True)):
-            raise Refused(
-                f"ceil_mode gives another size than floor on {lengths}; pool with ceil_mode=False, or resize the images"
-            )
+        pads = _ceiled(call, lengths, window, strides, pads)
     before, after = _pair(x, pads[:sides], 0), _pair(x, pads[sides:], 0)
     return _pair(x, strides, 1), ((before[0], after[0]), (before[1], after[1]))
+
+
+def _ceiled(
+    call: Call, lengths: Sequence[int], window: Sequence[int], strides: Sequence[int], pads: Sequence[int]
+) -> tuple[int, ...]:
+    """``pads`` with what ceil_mode adds at the end of each side: a last window that begins inside the map.
+
+    The rule is PyTorch's, of ``torch.nn.MaxPool2d``.
+    """
+    sides, ends = len(window), []
+    for place, (length, side, stride) in enumerate(zip(lengths, window, strides, strict=True)):
+        span = length + pads[place] + pads[place + sides] - side
+        begins = -(-span // stride) * stride
+        ends.append(-span % stride if begins < length + pads[place] else 0)
+    if any(ends) and call.op != "MaxPool":
+        raise Refused(
+            f"ceil_mode gives another size than floor on {lengths}; pool with ceil_mode=False, or resize the images"
+        )
+    return (*pads[:sides], *(pad + end for pad, end in zip(pads[sides:], ends, strict=True)))
 
 
 def _pair(x: Tensor, values: Sequence[int], default: int) -> Pair:
@@ -90,13 +104,16 @@ def _pool(net: Network, call: Call) -> Tensor:
     window = call.attributes["kernel_shape"]
     strides, pads = _slide(call, x, window)
     op = "max_pool" if call.op == "MaxPool" else "average_pool"
-    padded = isinstance(pads, tuple) and any(map(any, pads))
-    if op == "average_pool" and padded and not call.attributes.get("count_include_pad", 0):
-        raise Refused(
-            "it leaves padding out of the mean; average with count_include_pad=True, or without padding"
-        )
-    if op == "average_pool" and pads == "same" and call.attributes.get("count_include_pad", 0):
+    counted = bool(call.attributes.get("count_include_pad", 0))
+    if op == "average_pool" and pads == "same" and counted:
         raise Refused("it counts the padding of auto_pad in the mean; write the padding as pads")
+    if op == "average_pool" and pads != "same" and any(map(any, pads)) and not counted:
+        sides = zip(x.sides[:2], _pair(x, window, 1), strides, strict=True)
+        if pads != tuple(same_padding(*side) for side in sides):
+            raise Refused(
+                "it leaves padding out of the mean; average with count_include_pad=True, or without padding"
+            )
+        pads = "same"
     return net.pool(call.name, op, x, _pair(x, window, 1), strides, pads)
 
 

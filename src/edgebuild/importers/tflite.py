@@ -10,7 +10,7 @@ import numpy as np
 from edgebuild.errors import DataError, GraphError
 from edgebuild.graph.ir import Graph
 from edgebuild.importers.common import Call, Value
-from edgebuild.importers.finish import MALFORMED, finish, listed
+from edgebuild.importers.finish import MALFORMED, Reason, finish, listed
 from edgebuild.importers.layout import OPEN, Refused, Tensor
 from edgebuild.importers.network import Network
 from edgebuild.importers.tflite_file import TFLiteFile, TFLiteNode, read
@@ -44,22 +44,22 @@ def read_tflite(path: Path, shape: tuple[int, int, int], final: str = "softmax")
     axes = _axes(file, shape, path)
     values: dict[int, Value] = {-1: None, **file.constants}
     values[file.input] = network.input("image", shape, axes, file.dims[0] or OPEN)
-    reasons = []
+    reasons: list[Reason] = []
     for node in file.nodes:
         name = _named(file, node)
-        where = f"operator {file.names[node.outputs[0]]!r} ({node.op})"
+        title = file.names[node.outputs[0]]
         if any(number not in values for number in node.inputs):  # what it reads has been refused
             if node.op not in (*OPERATORS, *FOLDED, "SHAPE"):
-                reasons.append(f"{where}: {_UNSUPPORTED}")
+                reasons.append(Reason(title, node.op, _UNSUPPORTED))
             continue
         try:
             values[node.outputs[0]] = _computed(
                 network, node, name, [values[number] for number in node.inputs]
             )
         except Refused as error:
-            reasons.append(f"{where}: {error}")
+            reasons.append(Reason(title, node.op, str(error)))
         except MALFORMED as error:
-            reasons.append(f"{where}: it is malformed: {error}")
+            reasons.append(Reason(title, node.op, f"it is malformed: {error}"))
     output = values.get(file.output)
     if reasons:
         raise GraphError(listed(str(path), reasons))
