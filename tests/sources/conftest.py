@@ -23,7 +23,9 @@ def data(**changes: Any) -> Data:
     return replace(plain, **changes)
 
 
-def photo(path: Path, colour: tuple[int, ...] = (200, 30, 60), size: tuple[int, int] = (8, 6), seed: int = 0) -> Path:
+def photo(
+    path: Path, colour: tuple[int, ...] = (200, 30, 60), size: tuple[int, int] = (8, 6), seed: int = 0
+) -> Path:
     """Write a picture of noise around ``colour``, ``size`` being (height, width), and its folders."""
     noise = np.random.default_rng(seed).integers(-20, 20, (*size, len(colour)))
     path.parent.mkdir(parents=True, exist_ok=True)
