@@ -60,6 +60,18 @@ def test_sounds_become_spectrograms_at_no_more_than_their_rate(root: Path, sound
     assert found.shape == (24, 40, 1)
 
 
+def test_long_sounds_of_a_machine_become_short_clips_that_overlap(
+    root: Path, sounds: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgebuild.init.recordings.PIECE", 0.2)
+    monkeypatch.setattr("edgebuild.init.recordings.STEP", 0.1)
+    sounds(classes="normal anomaly")
+    found = look(root, "words", None, None)
+    section = found.sections["audio"]
+    assert (found.task, section["seconds"], section["step_seconds"]) == ("anomaly", 0.2, 0.1)
+    assert (found.count, found.shape) == (160, (5, 32, 1))
+
+
 def test_recordings_become_windows_of_their_channels(root: Path, readings: Make) -> None:
     readings()
     found = look(root, "runs", None, None)

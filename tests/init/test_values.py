@@ -113,6 +113,12 @@ def test_anomalies_are_found_by_an_autoencoder(tmp_path: Path) -> None:
     assert loaded(text)["task"] == {"kind": "anomaly", "false_positive_rate": 0.1}
 
 
+def test_calibration_needs_no_more_examples_than_whole_groups_may_leave() -> None:
+    sounds = Data("audio_folder", "words", 400, ("no", "yes"), (24, 40, 1), {"audio": {"group": "^(.+)_"}})
+    text, _ = values.fill(TEXT, "p", sounds, None, begin.TARGETS, begin.PRECISIONS)
+    assert (loaded(text)["data"]["calibration"], loaded(text)["quantize"]["samples"]) == (40, 20)
+
+
 def test_few_examples_are_seen_more_often_in_small_batches() -> None:
     few = Data("npz", "a.npz", 80, (), (16, 16, 1))
     text, _ = values.fill(TEXT, "p", few, None, begin.TARGETS, begin.PRECISIONS)

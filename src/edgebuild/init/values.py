@@ -105,7 +105,10 @@ def _data(params: Any, data: Data) -> list[Choice]:
             f"{counts['validation']} to validate and {counts['calibration']} to calibrate none of a class may be left "
             f"to train"
         )
-    params["quantize"]["samples"] = min(params["quantize"]["samples"], counts["calibration"] or data.count)
+    available = counts["calibration"] or data.count
+    if _grouped(data):
+        available = max(available // 2, 1)  # whole groups are drawn: the split may have that few
+    params["quantize"]["samples"] = min(params["quantize"]["samples"], available)
     shown = ", ".join(f"{count or 'your own'} {name}" for name, count in counts.items())
     return [Choice("splits", shown, f"of {data.count:,}; the rest, {rest:,}, trains")]
 
@@ -132,6 +135,12 @@ def _task(data: Data) -> dict[str, Any]:
 def _short(number: float) -> float:
     """Three digits."""
     return float(f"{number:.3g}")
+
+
+def _grouped(data: Data) -> bool:
+    """Whether examples come in groups that stay together: of a speaker, of a recording."""
+    audio = data.sections.get("audio", {})
+    return "sensors" in data.sections or bool(audio.get("group") or audio.get("step_seconds"))
 
 
 def _networks(params: Any, data: Data, network: Network | None) -> list[Choice]:
