@@ -24,6 +24,7 @@ from edgebuild.errors import UsageError
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph.freeze import freeze
 from edgebuild.params import read
+from edgebuild.params.networks import problems_of_sizes
 from edgebuild.tasks.classification import Classification
 from edgebuild.train.backend import load
 from edgebuild.zoo import names
@@ -149,7 +150,7 @@ OWN = "import keras\n\n\ndef student(shape, outputs):\n    image = keras.Input(s
 
 #: what is wrong with an architecture → its name, and nets.py beside dvc.yaml
 ARCHITECTURES: Mapping[str, tuple[str, str]] = {
-    "images too small": ("keras.applications.MobileNetV2", ""),
+    "images too small for its network": ("keras.applications.MobileNetV2", ""),
     "no such module": ("nets:student", ""),
     "no such function": ("nets:studnet", OWN.format("return None")),
     "a function that gives no model": ("nets:student", OWN.format("return image")),
@@ -175,6 +176,7 @@ PARAMS: Mapping[str, tuple[str, dict[str, Any]]] = {
         "student",
         {"architecture": "keras.applications.ConvNeXtTiny"},
     ),
+    "images too small for an application": ("teacher", {"architecture": "keras.applications.Xception"}),
     "the teacher itself, and another that teaches": ("student", {"architecture": "teacher"}),
 }
 
@@ -216,10 +218,9 @@ def of_architecture(backend: tuple[Any, Any], case: str, root: Path) -> str:
 def of_params(case: str) -> str:
     section, knobs = PARAMS[case]
     params = read(ROOT / "params.yaml")
-    if section == "teacher":
-        (problem,) = replace(params.teacher, **knobs).problems()
-    else:
-        (problem,) = replace(params.student, **knobs).problems("net.onnx")
+    params = replace(params, **{section: replace(getattr(params, section), **knobs)})
+    problems = params.teacher.problems() + params.student.problems("net.onnx")
+    (problem,) = problems + problems_of_sizes(params.teacher, params.student, params.data)
     return problem
 
 

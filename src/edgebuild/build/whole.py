@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild import console
-from edgebuild.build import failed, intact, named
+from edgebuild.build import failed, intact, named, own_code
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.digest import md5
 from edgebuild.build.environment import record as environment
@@ -33,7 +33,9 @@ def build(root: Path, environ: Mapping[str, str], *, pull: bool = False) -> int:
     """
     params = read(root / "params.yaml")
     stages = declarations(root)
-    named.check(stages.values(), named.values_of(root))
+    values = named.values_of(root)
+    named.check(stages.values(), values)
+    own_code.check(root, values)
     if not (root / ".dvc").is_dir():
         raise UsageError(f"{root} is no DVC repository; run `dvc init` (or `dvc init --no-scm` without git)")
     check_room(root)

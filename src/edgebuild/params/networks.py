@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgebuild.params.kinds import Count, Fraction, Rate, Size
 from edgebuild.strict import Range
-from edgebuild.zoo.names import TEACHER, problem_of
+from edgebuild.zoo.names import TEACHER, problem_of, too_small
 
-__all__ = ["Student", "Teacher"]
+if TYPE_CHECKING:
+    from edgebuild.params.data import Data
+
+__all__ = ["Student", "Teacher", "problems_of_sizes"]
 
 #: Where the teacher lies that the build trains or adopts.
 OWN = "models/teacher-keras-fp32.keras"
@@ -24,6 +27,9 @@ _INSTEAD = {
     ".pb": "name the SavedModel's folder, not a file in it",
     ".mlpackage": "Core ML is written and not read; name the file that it was made from",
 }
+
+#: Height and width of the images that come with the package.
+_SIDES = {"digits": (8, 8), "fashion_mnist": (28, 28)}
 
 Width = Annotated[int, Range(4, 4096)]
 Depth = Annotated[int, Range(1, 16)]
@@ -95,3 +101,14 @@ class Student:
                 f"write {OWN} there, and the file's name for teacher.file"
             )
         return found
+
+
+def problems_of_sizes(teacher: Teacher, student: Student, data: Data) -> list[str]:
+    """Which networks cannot take images as small as the data's, where params.yaml tells their size, a line each."""
+    sides = (data.image.height, data.image.width) if data.image else _SIDES.get(data.source)
+    networks: dict[str, Teacher | Student] = {} if teacher.file else {"teacher": teacher}
+    networks["student"] = student
+    if sides is None:
+        return []
+    found = {name: too_small(network.architecture, *sides) for name, network in networks.items()}
+    return [f"{name}.architecture: {problem}" for name, problem in found.items() if problem]

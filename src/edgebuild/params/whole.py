@@ -13,7 +13,7 @@ from edgebuild.params.cost import Cost
 from edgebuild.params.data import Data
 from edgebuild.params.files import TRAINED, Benchmark, Export, VariantParams, problems_of_variants
 from edgebuild.params.kinds import Seed
-from edgebuild.params.networks import Student, Teacher
+from edgebuild.params.networks import Student, Teacher, problems_of_sizes
 from edgebuild.params.quantize import Quantize
 from edgebuild.params.task import Task
 from edgebuild.params.training import Distill, Finetune, Prune
@@ -62,6 +62,7 @@ def read(path: Path) -> Params:
         problems += params.task.problems()
         problems += params.teacher.problems()
         problems += params.student.problems(params.distill.teacher)
+        problems += problems_of_sizes(params.teacher, params.student, params.data)
         problems += params.prune.problems()
         problems += params.cost.problems([*params.variants, *TRAINED])
         problems += params.budgets.problems(params.ids) if params.budgets else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-__all__ = ["APPLICATIONS", "ARCHITECTURES", "PREFIX", "TEACHER", "problem_of"]
+__all__ = ["APPLICATIONS", "ARCHITECTURES", "PREFIX", "TEACHER", "problem_of", "too_small"]
 
 #: Those of :mod:`edgebuild.zoo.registry`.
 ARCHITECTURES = ("resnet", "ds_cnn", "mobilenet_v2", "mlp", "autoencoder")
@@ -25,6 +25,25 @@ APPLICATIONS = (
     *(f"ResNet{depth}{version}" for depth in (50, 101, 152) for version in ("", "V2")),
     *("VGG16", "VGG19", "Xception"),
 )
+
+
+#: The smallest side of an image, in pixels, that Keras allows: all others take this one.
+SMALLEST = {"InceptionV3": 75, "Xception": 71}
+SMALLEST_OF_OTHERS = 32
+
+
+def too_small(name: str, height: int, width: int) -> str | None:
+    """Why the architecture cannot take images of this size, where that is known from its name."""
+    network = name.removeprefix(PREFIX)
+    if network == name or network not in APPLICATIONS:
+        return None
+    side = SMALLEST.get(network, SMALLEST_OF_OTHERS)
+    if min(height, width) >= side:
+        return None
+    return (
+        f"{name} takes images of {side}×{side} or more, but these have {height}×{width}; choose an architecture "
+        f"for small images, such as resnet, or larger images in the section data"
+    )
 
 
 def problem_of(name: str, others: tuple[str, ...] = ()) -> str | None:
