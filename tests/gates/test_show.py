@@ -44,7 +44,7 @@ def test_markdown_begins_with_the_result_then_what_is_not_in_order_and_folds_the
     open_part, _, folded = text.partition("<details>")
     assert "| pruned-coreml-int8 | accuracy |" in open_part
     assert "**failed**" in open_part
-    assert "| pruned-litert-int8 | size, gzipped |" in folded
+    assert "| pruned-litert-int8 | size after gzip |" in folded
     assert show.markdown(KEPT).startswith("✅ ")
 
 

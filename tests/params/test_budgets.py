@@ -107,3 +107,9 @@ def test_the_shipped_budgets_name_what_is_built_and_no_stage_reads_them() -> Non
     assert params.budgets is not None
     assert params.budgets.problems(params.ids) == []
     assert "budgets" not in (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+
+
+def test_the_documentation_shows_the_shipped_section_and_knows_every_limit() -> None:
+    told = (ROOT / "docs/budgets.md").read_text(encoding="utf-8")
+    assert SHIPPED[SHIPPED.index("\nbudgets:\n") :].strip() in told
+    assert [name for name in Limits.__dataclass_fields__ if f"`{name}" not in told] == []

@@ -65,7 +65,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "parity_labels": Quantity("labels as its graph", floor=True, write=_percent, write_difference=_in_points),
     "parity_logits": Quantity("logits as its graph", floor=True, write=_percent, write_difference=_in_points),
     "bytes": Quantity("size", floor=False, write=_bytes),
-    "gzip_bytes": Quantity("size, gzipped", floor=False, write=_bytes),
+    "gzip_bytes": Quantity("size after gzip", floor=False, write=_bytes),
     "latency": Quantity("latency", floor=False, write=_times),
     "memory_bytes": Quantity("peak memory", floor=False, write=_mebibytes),
 }
