@@ -52,9 +52,8 @@ def _problem(root: Path, key: str, text: str) -> str | None:
     if file is None:
         if importlib.util.find_spec(module.partition(".")[0]) is not None:
             return None
-        return (
-            f"{key}: there is no module {module}: {module.replace('.', '/')}.py beside dvc.yaml is required"
-        )
+        expected = f"{module.replace('.', '/')}.py"
+        return f"{key}: there is no module {module}: {expected} beside dvc.yaml is required; write it"
     where = file.relative_to(root)
     try:
         tree = ast.parse(file.read_bytes())
