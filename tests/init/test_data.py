@@ -63,13 +63,13 @@ def test_sounds_become_spectrograms_at_no_more_than_their_rate(root: Path, sound
 def test_long_sounds_of_a_machine_become_short_clips_that_overlap(
     root: Path, sounds: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgebuild.init.recordings.PIECE", 0.2)
-    monkeypatch.setattr("edgebuild.init.recordings.STEP", 0.1)
+    monkeypatch.setattr("edgebuild.init.recordings.PIECE", 0.25)
+    monkeypatch.setattr("edgebuild.init.recordings.STEP", 0.125)
     sounds(classes="normal anomaly")
     found = look(root, "words", None, None)
     section = found.sections["audio"]
-    assert (found.task, section["seconds"], section["step_seconds"]) == ("anomaly", 0.2, 0.1)
-    assert (found.count, found.shape) == (160, (5, 32, 1))
+    assert (found.task, section["seconds"], section["step_seconds"]) == ("anomaly", 0.25, 0.125)
+    assert (found.count, found.shape) == (120, (6, 32, 1))
 
 
 def test_recordings_become_windows_of_their_channels(root: Path, readings: Make) -> None:
