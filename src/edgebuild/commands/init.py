@@ -43,14 +43,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upgrade",
         action="store_true",
-        help="write the files of requirements/ anew, for this edgebuild; nothing else",
+        help="write requirements/ anew for this edgebuild, and tell what else differs",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Write dvc.yaml, params.yaml, stages, locks, ignore rules and a CI workflow, filled in for data and network."""
-    from edgebuild.init import begin, write
-    from edgebuild.init.plan import upgrade
+    from edgebuild.init import begin, renew, write
     from edgebuild.init.tell import next_steps, table
 
     root = Path.cwd()
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         for name, value in vars(options).items()
         if value and name in begin.Wishes.__dataclass_fields__
     }
-    plan = upgrade() if options.upgrade else begin.prepare(root, begin.Wishes(**wishes))
+    plan = renew.upgrade(root) if options.upgrade else begin.prepare(root, begin.Wishes(**wishes))
     write.check(root, plan)
     if not options.upgrade:
         write.refuse_differences(root, plan)
@@ -76,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
             "\nWithout git the build, its check and its report work as they are; `edgebuild verify`, `promote`, "
             "`check --against`\nand CI need commits: `git init`, before `edgebuild init`, gives them."
         )
+    for line in renew.needed(root) if options.upgrade else ():
+        console.say(f"\n{line}")
     console.say("\nNext:")
     for line in next_steps(root, plan, git=top is not None):
         console.say(line)

@@ -14,7 +14,7 @@ from edgebuild.init import declare, template
 from edgebuild.init.choice import Choice
 from edgebuild.params import read
 
-__all__ = ["Plan", "plan", "upgrade"]
+__all__ = ["Plan", "plan"]
 
 #: Of data/ a user may have other files: only what the build makes there is ignored. What this project's own tools
 #: leave is no matter elsewhere.
@@ -60,12 +60,6 @@ def plan(params: str, inputs: Mapping[str, tuple[str, ...]], choices: tuple[Choi
         ".dvcignore": _lines(".dvcignore"),
     }
     return Plan(files, lines, _outs(files), choices)
-
-
-def upgrade() -> Plan:
-    """The locks alone, for the edgebuild that is installed."""
-    files = {declare.LOCK: template.read(declare.LOCK), library.NAME: library.pin()}
-    return Plan(files, {})
 
 
 def _lines(name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebuild.errors import Finding, UsageError
 from edgebuild.init.plan import Plan
 
-__all__ = ["Written", "begin_dvc", "check", "git_top", "refuse_differences", "write"]
+__all__ = ["Written", "begin_dvc", "check", "difference", "git_top", "refuse_differences", "write"]
 
 #: Lines of a difference that are shown of each file.
 SHOWN = 60
@@ -58,7 +58,7 @@ def refuse_differences(root: Path, plan: Plan) -> None:
     Raises:
         Finding: there are such files; the message shows how they differ.
     """
-    found = [diff for name, text in plan.files.items() if (diff := _difference(root, name, text))]
+    found = [diff for name, text in plan.files.items() if (diff := difference(root, name, text))]
     if found:
         shown = "\n".join(found)
         raise Finding(
@@ -66,6 +66,28 @@ def refuse_differences(root: Path, plan: Plan) -> None:
             f"init never overwrites. Take over by hand what you want of this, or move the files away, or begin in a "
             f"folder below (mkdir edge && cd edge && edgebuild init), which has a dvc.yaml of its own"
         )
+
+
+def difference(root: Path, name: str, text: str) -> str:
+    """How the file ``name`` of ``root`` differs from ``text``, for people; "" if it does not, or is not there."""
+    path = root / name
+    if not path.exists() and not path.is_symlink():
+        return ""
+    if not path.is_file():
+        return f"{name} is not a file"
+    try:
+        before = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{name} cannot be read as text: {error}"
+    if before == text:
+        return ""
+    lines = list(
+        difflib.unified_diff(
+            before.splitlines(), text.splitlines(), f"{name} (yours)", f"{name} (init)", lineterm="", n=1
+        )
+    )
+    rest = [f"... and {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
+    return "\n".join([*lines[:SHOWN], *rest]) or f"{name} differs in the ends of its lines"
 
 
 def write(root: Path, plan: Plan, *, over: bool = False, dry: bool = False) -> Written:
@@ -143,27 +165,6 @@ def begin_dvc(root: Path, top: Path | None) -> str:
             f"`dvc init {' '.join(options)}` fails: {done.stderr.strip() or done.stdout.strip()}"
         )
     return " ".join(["dvc init", *options])
-
-
-def _difference(root: Path, name: str, text: str) -> str:
-    path = root / name
-    if not path.exists() and not path.is_symlink():
-        return ""
-    if not path.is_file():
-        return f"{name} is not a file"
-    try:
-        before = path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        return f"{name} cannot be read as text: {error}"
-    if before == text:
-        return ""
-    lines = list(
-        difflib.unified_diff(
-            before.splitlines(), text.splitlines(), f"{name} (yours)", f"{name} (init)", lineterm="", n=1
-        )
-    )
-    rest = [f"... and {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *rest]) or f"{name} differs in the ends of its lines"
 
 
 def _foreign(root: Path, plan: Plan) -> Iterator[str]:
