@@ -9,38 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.gates.results import Results
-from edgebuild.measure.accuracy import wilson
 from edgebuild.tasks.classification import Classification
-from edgebuild.tasks.task import Score
+from edgebuild.tasks.task import Task
 from edgebuild.variant import Variant
 
-__all__ = ["EXAMPLES", "TEACHER", "Decisions", "Ranking", "answered", "build", "time"]
+__all__ = ["EXAMPLES", "TEACHER", "answered", "build", "time"]
 
 TEACHER = "teacher-keras-fp32"
 EXAMPLES = 400
-
-
-class Decisions(Classification):
-    """A double of a task with several decisions an example: the signs of the answers."""
-
-    def right(self, answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        return (answers > 0) == (labels > 0)
-
-    def score(self, answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Score:
-        share = float(np.mean(self.right(answers, labels)))
-        return Score(share, max(0.0, share - 0.02), min(1.0, share + 0.02))
-
-
-class Ranking(Classification):
-    """A double of a task without decisions: how often an anomaly (label 1) is ranked above a normal example."""
-
-    def right(self, answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
-        return None
-
-    def score(self, answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Score:
-        normal, anomalous = answers[labels == 0, 0], answers[labels == 1, 0]
-        share = float(np.mean(anomalous[:, None] > normal[None, :]))
-        return Score(share, max(0.0, share - 0.03), min(1.0, share + 0.03))
 
 
 def answered(wrong: range, classes: int = 4, examples: int = EXAMPLES) -> npt.NDArray[np.float32]:
@@ -64,8 +40,7 @@ def build(
     times: Mapping[str, Mapping[str, Any]] | None = None,
     entries: Mapping[str, Mapping[str, Any]] | None = None,
     labels: npt.NDArray[Any] | None = None,
-    task: Classification | None = None,
-    kind: str = "classification",
+    task: Task | None = None,
     kept: bool = True,
     test_set: str = "t",
     machines: Mapping[str, str] | None = None,
@@ -74,10 +49,10 @@ def build(
 
     ``entries`` has what differs in a variant's entry of the summary.
     """
-    asked = task or Classification()
+    asked: Task = task or Classification()
     true = np.arange(EXAMPLES) % 4 if labels is None else labels
     summary = {
-        "task": kind,
+        "task": asked.kind,
         "dataset": {"splits": {"test": {"images": len(true), "sha256": test_set}}},
         "reference": TEACHER,
         "variants": [_entry(name, asked, true, answers) | (entries or {}).get(name, {}) for name in answers],
@@ -90,7 +65,7 @@ def build(
 
 
 def _entry(
-    name: str, task: Classification, labels: npt.NDArray[Any], answers: Mapping[str, npt.NDArray[np.float32]]
+    name: str, task: Task, labels: npt.NDArray[Any], answers: Mapping[str, npt.NDArray[np.float32]]
 ) -> dict[str, Any]:
     variant, score = Variant.parse(name), task.score(answers[name], labels)
     agreement = float(np.mean(answers[name].argmax(axis=1) == answers[TEACHER].argmax(axis=1)))
@@ -104,9 +79,7 @@ def _entry(
         "size_bytes": 10_000,
         "gzip_bytes": 8_000,
         "accuracy": round(score.value, 6),
-        "accuracy_ci95": list(wilson(round(score.value * len(labels)), len(labels)))
-        if task.kind == "classification" and type(task) is Classification
-        else [score.low, score.high],
+        "accuracy_ci95": [score.low, score.high],
         "agreement_with_reference": round(agreement, 6),
         "oracle_labels": None if keras else 1.0,
         "oracle_equal": 0.999 if variant.precision == "int8" else None,

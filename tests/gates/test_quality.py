@@ -8,7 +8,10 @@ import pytest
 from edgebuild.gates.intervals import mcnemar, paired_drop
 from edgebuild.gates.quality import loss, quality
 from edgebuild.measure.accuracy import wilson
-from tests.gates.builds import EXAMPLES, TEACHER, Decisions, Ranking, answered, build
+from edgebuild.tasks.anomaly import AnomalyDetection
+from edgebuild.tasks.multilabel import MultiLabel
+from edgebuild.tasks.regression import Regression, Target
+from tests.gates.builds import EXAMPLES, TEACHER, answered, build
 
 INT8 = "pruned-litert-int8"
 
@@ -52,13 +55,23 @@ def test_other_test_examples_are_compared_as_independent_samples() -> None:
     assert lost.note == "unpaired, which sees less: other test examples"
 
 
+def test_a_regression_counts_examples_within_their_tolerance() -> None:
+    labels = np.zeros((200, 1), np.float32)
+    near, far = np.full((200, 1), 0.5, np.float32), np.full((200, 1), 0.5, np.float32)
+    far[:6] = 1.5
+    task = Regression((Target("grams", offset=0.0, scale=1.0, tolerance=1.0),))
+    results = build({TEACHER: near, INT8: far}, labels=labels, task=task)
+    assert loss(results, TEACHER, results, INT8, 0.95).note == "loses 6 and gains 0 of 200 examples"
+    assert quality(results, INT8, 0.95) == (0.97, wilson(194, 200))
+
+
 def test_several_decisions_of_one_example_are_sampled_together() -> None:
     generator = np.random.default_rng(2)
     labels = generator.integers(0, 2, (300, 5))
     right = np.where(labels > 0, 1.0, -1.0).astype(np.float32)
     flipped = right.copy()
     flipped[:15] *= -1  # all decisions of few examples
-    results = build({TEACHER: right, INT8: flipped}, labels=labels, task=Decisions(), kind="multilabel")
+    results = build({TEACHER: right, INT8: flipped}, labels=labels, task=MultiLabel())
     lost = loss(results, TEACHER, results, INT8, 0.95)
     assert lost.found == pytest.approx(15 / 300)
     assert lost.note == "loses 75 and gains 0 of 1,500 decisions"
@@ -70,7 +83,7 @@ def test_several_decisions_of_one_example_are_sampled_together() -> None:
 def test_no_difference_in_any_decision_still_has_a_width() -> None:
     labels = np.ones((50, 2), np.int64)
     right = np.ones((50, 2), np.float32)
-    results = build({TEACHER: right, INT8: right}, labels=labels, task=Decisions(), kind="multilabel")
+    results = build({TEACHER: right, INT8: right}, labels=labels, task=MultiLabel())
     lost = loss(results, TEACHER, results, INT8, 0.95)
     assert lost.same
     assert lost.interval[0] < 0 < lost.interval[1]
@@ -81,7 +94,7 @@ def test_a_quality_without_decisions_is_resampled_on_the_same_examples() -> None
     labels = np.repeat([0, 1], [150, 50])
     teacher = (generator.normal(size=200) + 2 * labels)[:, None].astype(np.float32)
     noisy = teacher + generator.normal(scale=0.05, size=teacher.shape).astype(np.float32)
-    results = build({TEACHER: teacher, INT8: noisy}, labels=labels, task=Ranking(), kind="anomaly")
+    results = build({TEACHER: teacher, INT8: noisy}, labels=labels, task=AnomalyDetection(0.1))
     lost = loss(results, TEACHER, results, INT8, 0.95)
     low, high = lost.interval
     assert low < lost.found < high
@@ -93,14 +106,14 @@ def test_a_quality_without_decisions_is_resampled_on_the_same_examples() -> None
 def test_the_same_answers_of_a_quality_without_decisions_are_the_same() -> None:
     labels = np.repeat([0, 1], [30, 10])
     answers = np.arange(40, dtype=np.float32)[:, None]
-    results = build({TEACHER: answers, INT8: answers}, labels=labels, task=Ranking(), kind="anomaly")
+    results = build({TEACHER: answers, INT8: answers}, labels=labels, task=AnomalyDetection(0.1))
     assert loss(results, TEACHER, results, INT8, 0.95).same
 
 
 def test_resamples_keep_every_class() -> None:
     labels = np.repeat([0, 1], [39, 1])
     answers = np.arange(40, dtype=np.float32)[:, None]
-    results = build({TEACHER: answers}, labels=labels, task=Ranking(), kind="anomaly")
+    results = build({TEACHER: answers}, labels=labels, task=AnomalyDetection(0.1))
     assert np.isfinite(results.resampled(TEACHER)).all()
 
 
@@ -114,7 +127,9 @@ def test_the_quality_of_counted_tasks_has_wilsons_interval_at_any_confidence() -
 def test_the_interval_of_other_tasks_is_the_summarys_stretched_to_the_confidence() -> None:
     labels = np.repeat([0, 1], [30, 10])
     answers = np.r_[np.arange(30), np.arange(15, 25)].astype(np.float32)[:, None]
-    results = build({TEACHER: answers}, labels=labels, task=Ranking(), kind="anomaly")
+    results = build({TEACHER: answers}, labels=labels, task=AnomalyDetection(0.1))
+    stated = results.variants[TEACHER]["accuracy_ci95"]
     found, (low, high) = quality(results, TEACHER, 0.95)
-    assert (low, high) == pytest.approx((found - 0.03, found + 0.03))
-    assert quality(results, TEACHER, 0.99)[1][0] == pytest.approx(found - 0.03 * 2.5758 / 1.96, abs=1e-4)
+    assert (low, high) == pytest.approx(stated)
+    wider, _ = quality(results, TEACHER, 0.99)[1]
+    assert wider == pytest.approx(found - (found - low) * 2.5758 / 1.96, abs=1e-4)

@@ -148,11 +148,11 @@ def test_variants_of_one_revision_only_are_named() -> None:
 
 
 def test_the_quality_of_another_task_is_not_compared() -> None:
-    other = replace(revision(wrong=50, kind="regression", kept=False), comparable=False)
+    other = replace(revision(wrong=50, kept=False), comparable=False)
     found = compared(revision(), other)
     change = found[INT8, "accuracy"]
     assert change.judgement == "not compared"
-    assert change.note == "section task of params.yaml was another one, with the kind regression"
+    assert change.note == "section task of params.yaml was another one, with the kind classification"
     assert found[INT8, "bytes"].judgement == "same"
 
 

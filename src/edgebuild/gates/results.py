@@ -21,8 +21,8 @@ __all__ = ["Results", "assemble"]
 TEST = "data/test.npz"
 #: Tasks whose quality is the share of examples that are answered rightly.
 COUNTED = ("classification", "regression")
-#: The standard deviation of a few hundred resamples is known to a few percent.
-RESAMPLES = 400
+#: Enough for a standard error: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.4.
+RESAMPLES = 200
 
 
 @dataclass(frozen=True)
