@@ -277,7 +277,7 @@ def test_all_that_stands_in_the_way_is_named_at_once(tmp_path):
     ("make", "reason"),
     [
         (
-            lambda net: net.add("AveragePool", "image", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+            lambda net: net.add("AveragePool", "image", kernel_shape=[3, 3], pads=[2, 1, 0, 1]),
             "out of the mean",
         ),
         (
@@ -291,6 +291,7 @@ def test_all_that_stands_in_the_way_is_named_at_once(tmp_path):
         (lambda net: net.add("Reshape", "image", net.constant(np.array([-1, 2, 36]))), "may flatten a map"),
         (lambda net: net.add("Softmax", "image", axis=2), "along the channels"),
         (lambda net: net.add("Div", net.constant(np.float32(1)), "image"), "not a constant by a tensor"),
+        (lambda net: net.conv("image", 2, 3), "its output is a map"),
         (lambda net: net.add("Flatten", "image"), "flattened channel by channel"),
         (
             lambda net: net.add(

@@ -32,8 +32,14 @@ def finish(network: Network, output: Tensor, where: str, final: str) -> Graph:
     Raises:
         GraphError: the output is no vector, or the graph is not one.
     """
+    height, width, channels = output.sides
+    if (height, width) != (1, 1):
+        raise GraphError(
+            f"{where}: its output is a map, {height} × {width} × {channels} (height, width, channels); end the network "
+            f"with one number for each output, by a pooling over the whole map or a dense layer"
+        )
     try:
-        found = network.vector(arranged(output, "nc", "nchw", "nhwc"))
+        found = network.vector(arranged(output, "nc", "nchw", "nhwc", "nch", "nhc"))
     except Refused as error:
         raise GraphError(f"{where}: its output: {error}") from None
     if found.order is not None:
