@@ -136,6 +136,16 @@ def test_a_network_of_other_classes_is_warned_about(adopter):
     assert "trained on these classes, in this order?" in warning
 
 
+def test_classes_in_another_order_are_told(adopter):
+    data = quadrants()
+    turned = Split(data.images, (data.labels + 1) % 4, data.scale, CLASSES)
+    (warning,) = adopter(finder(adopter.keras), data=turned).warnings
+    assert (
+        "in another order: top right, bottom left, bottom right, top left; the data's are top left,"
+        in warning
+    )
+
+
 @pytest.mark.parametrize("shape", [(16,), (4, 4), (None, None, 1)], ids=str)
 def test_images_may_be_flat_without_channel_or_of_any_size_in_the_file(adopter, shape):
     keras, layers = adopter.keras, adopter.keras.layers

@@ -105,7 +105,7 @@ def adopt(
     if task.units and not in_units_of_outputs(adopted, task, validation):
         adopted = standardized(keras, adopted, task.units)
         changes.append("targets standardized")
-    warnings = judge_range(adopted, path.name, task, takes, validation)
+    warnings = judge_range(adopted, path.name, task, takes, validation, classes)
     return Adopted(adopted, tuple(changes), warnings)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import UsageError
-from edgebuild.train.judge import figures, is_chance
+from edgebuild.train.judge import figures, is_chance, order_of
 from edgebuild.train.loop import Examples
 
 if TYPE_CHECKING:
@@ -59,15 +59,17 @@ def prepared(images: Floats, takes: str) -> Floats:
     return np.ascontiguousarray(changed[..., ::-1]) if takes == "caffe" else changed
 
 
-def judge_range(model: Any, name: str, task: Task, takes: str, examples: Examples) -> tuple[str, ...]:
-    """What is odd about how a network in the file ``name`` answers on the first examples, a warning each.
+def judge_range(
+    model: Any, name: str, task: Task, takes: str, examples: Examples, classes: Sequence[str]
+) -> tuple[str, ...]:
+    """What is odd about how a network in the file ``name`` answers on some examples, a warning each.
 
     ``model`` takes pixels in [0, 1] and feeds the file's network what ``takes`` says.
 
     Raises:
         UsageError: it is much better with pixels of another range.
     """
-    some = _Some(examples.images[:TRIED], examples.labels[:TRIED], examples.scale)
+    some = _some(examples)
     tried = {other: _outputs(model, some, takes, other) for other in fitting(some.images.shape[3])}
     values = {other: figures(task, outputs, some)[1] for other, outputs in tried.items()}
     own, best = values[takes], max(values, key=lambda other: float(values[other].mean()))
@@ -77,6 +79,12 @@ def judge_range(model: Any, name: str, task: Task, takes: str, examples: Example
             f"teacher.input: {name} has {task.figure} {own.mean():.4f} on {len(own)} validation images with pixels as "
             f"{takes!r} says, but {values[best].mean():.4f} with {best!r}; write `input: {best}` under teacher in "
             f"params.yaml"
+        )
+    if task.kind == "classification" and (order := order_of(tried[takes], some.labels, RISE)):
+        return (
+            f"{name} has {task.figure} {own.mean():.4f} on {len(own)} validation images, and seems to have the classes "
+            f"in another order: {', '.join(classes[place] for place in order)}; the data's are {', '.join(classes)}; "
+            f"permute the last layer of the file, or rename the data's classes so",
         )
     if is_chance(task, tried[takes], some):
         return (
@@ -89,7 +97,7 @@ def judge_range(model: Any, name: str, task: Task, takes: str, examples: Example
 
 def in_units_of_outputs(model: Any, task: Task, examples: Examples) -> bool:
     """Whether a regression gives standardized targets already, as networks of this build do, and not real ones."""
-    some = _Some(examples.images[:TRIED], examples.labels[:TRIED], examples.scale)
+    some = _some(examples)
     given = _outputs(model, some, "unit", "unit")
     scale, offset = (np.asarray(numbers, np.float32) for numbers in zip(*task.units, strict=True))
     as_given, as_real = (
@@ -100,11 +108,16 @@ def in_units_of_outputs(model: Any, task: Task, examples: Examples) -> bool:
 
 @dataclass(frozen=True)
 class _Some:
-    """The first examples of a split."""
+    """Examples that stand evenly over a split."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[Any]
     scale: float
+
+
+def _some(examples: Examples) -> _Some:
+    chosen = np.linspace(0, len(examples.images) - 1, min(TRIED, len(examples.images))).astype(np.int64)
+    return _Some(examples.images[chosen], examples.labels[chosen], examples.scale)
 
 
 def _outputs(model: Any, some: _Some, takes: str, other: str) -> Floats:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
+from edgebuild.importers.quiet import native_stderr_dropped
 from edgebuild.train.loop import Inference, inference
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ def _open_tflite(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with native_stderr_dropped():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise DataError(f"LiteRT refuses {path}: {error}") from None
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

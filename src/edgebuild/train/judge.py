@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from edgebuild.train.loop import BATCH, Epoch, Examples, Inference
 if TYPE_CHECKING:
     from edgebuild.tasks.task import Task
 
-__all__ = ["figures", "is_chance", "judged", "outputs_of"]
+__all__ = ["figures", "is_chance", "judged", "order_of", "outputs_of"]
 
 #: Standard errors by which right answers must be more frequent than with truths of other examples.
 ERRORS = 3.0
@@ -69,3 +69,18 @@ def is_chance(task: Task, outputs: Outputs, examples: Examples) -> bool:
     _, other = figures(task, outputs, examples, seed=0)
     difference = own - other
     return bool(difference.mean() <= ERRORS * difference.std() / np.sqrt(len(difference)))
+
+
+def order_of(outputs: Outputs, labels: npt.NDArray[Any], gain: float) -> list[int] | None:
+    """The class that each output of a classification seems to stand for, where that is another order.
+
+    None where every output stands for its own class, where no one-to-one order
+    can be told, and where it would not make most answers right and ``gain`` more of them.
+    """
+    count = outputs.shape[1]
+    seen = np.zeros((count, count), np.int64)
+    np.add.at(seen, (outputs.argmax(axis=1), labels), 1)
+    order = seen.argmax(axis=1)
+    found = seen[np.arange(count), order].sum() / len(labels)
+    clear = found > 0.5 and found - np.trace(seen) / len(labels) > gain
+    return order.tolist() if clear and sorted(order) == list(range(count)) else None
