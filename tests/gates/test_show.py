@@ -48,6 +48,13 @@ def test_markdown_begins_with_the_result_then_what_is_not_in_order_and_folds_the
     assert show.markdown(KEPT).startswith("✅ ")
 
 
+def test_in_markdown_what_failed_comes_before_what_is_in_doubt() -> None:
+    open_part = show.markdown(FAILED).partition("<details>")[0]
+    assert (
+        open_part.index("| **failed**") < open_part.index("| not proven") < open_part.index("| not measured")
+    )
+
+
 def test_every_line_of_a_markdown_table_has_as_many_cells_as_its_head() -> None:
     tables = [part for part in show.markdown(FAILED).split("\n\n") if part.startswith("| variant")]
     assert len(tables) == 4

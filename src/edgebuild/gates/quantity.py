@@ -62,7 +62,9 @@ QUANTITIES: Mapping[str, Quantity] = {
     "agreement": Quantity(
         "agreement with the teacher", floor=True, write=_percent, write_difference=_in_points
     ),
-    "parity_labels": Quantity("labels as its graph", floor=True, write=_percent, write_difference=_in_points),
+    "parity_labels": Quantity(
+        "answers as its graph", floor=True, write=_percent, write_difference=_in_points
+    ),
     "parity_logits": Quantity("logits as its graph", floor=True, write=_percent, write_difference=_in_points),
     "bytes": Quantity("size", floor=False, write=_bytes),
     "gzip_bytes": Quantity("size after gzip", floor=False, write=_bytes),

@@ -69,10 +69,10 @@ def _colour(row: Row) -> str:
 
 
 def markdown(checked: Checked) -> str:
-    """The result first, then what failed or is in doubt; the rest is folded away."""
+    """The result first, then what failed, then what is in doubt; the rest is folded away."""
     lines = [f"{'❌' if checked.failed else '✅'} **edgebuild check: {checked.headline}**", ""]
     for heading, columns, rows in _sections(checked):
-        noted = [row for row in rows if not row.good]
+        noted = sorted((row for row in rows if not row.good), key=lambda row: not row.fails)
         if noted:
             cells = [(*_cells(row), row.note) for row in noted]
             lines += [f"**{heading}**", "", *_table((*columns, "note"), cells), ""]
