@@ -128,10 +128,12 @@ def test_an_archive_is_known_by_its_headers(root: Path, labels: np.ndarray, task
     assert found.task == task
 
 
-def test_a_function_is_named_and_its_file_becomes_an_input(root: Path) -> None:
-    (root / "own.py").write_text("def load(): ...\n")
+def test_a_function_is_named_and_its_code_becomes_an_input(root: Path) -> None:
+    (root / "own.py").write_text("import helper\n\ndef load(folder): ...\n")
+    (root / "helper.py").write_text("import numpy\n")
     found = look(root, "own:load", None, None)
-    assert (found.source, found.inputs, found.sections) == ("function", ("own.py",), {"function": "own:load"})
+    assert (found.source, found.sections) == ("function", {"function": "own:load"})
+    assert found.inputs == ("helper.py", "own.py")
 
 
 @pytest.mark.parametrize(

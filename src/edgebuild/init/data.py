@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgebuild.build.closure import imports
 from edgebuild.errors import UsageError
 from edgebuild.init import images, recordings, records, sensors, tables
 from edgebuild.init.choice import Choice
@@ -179,7 +180,8 @@ def _function(root: Path, given: str, task: str | None) -> Data:
         )
     choice = Choice("data", f"the function {given}", "called when the build prepares its data")
     return Data(
-        "function", "", sections={"function": given}, task=task or "classification", inputs=(files[0],),
+        "function", "", sections={"function": given}, task=task or "classification",
+        inputs=tuple(sorted(imports(root, root / files[0]))),
         choices=(choice,),
     )  # fmt: skip
 

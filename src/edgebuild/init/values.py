@@ -159,7 +159,8 @@ def _networks(params: Any, data: Data, network: Network | None) -> list[Choice]:
     )
     told = f"{network.file if network else large} → {small}"
     epochs = ", ".join(str(params[name]["epochs"]) for name in TRAININGS)
-    return [Choice("networks", told, f"by the input's size; epochs {epochs} (teacher, student, pruned)")]
+    why = "by the input's size" if data.shape else "the input's size is not known: these are for small images"
+    return [Choice("networks", told, f"{why}; epochs {epochs} (teacher, student, pruned)")]
 
 
 def _factor(count: int) -> float:
