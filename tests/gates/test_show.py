@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
+
+import pytest
 
 from edgebuild.gates import show
+from edgebuild.gates.rows import Checked
 from tests.gates.checks import FAILED, KEPT
 
 
@@ -67,3 +71,17 @@ def test_nothing_folded_away_leaves_no_empty_fold() -> None:
     shown = show.markdown(replace(KEPT, verdicts=KEPT.verdicts[:2], changes=(), against=None))
     assert shown.count("<details>") == 1
     assert "**Budgets**" not in shown
+
+
+@pytest.mark.parametrize("outcome", ["passed", "failed"])
+def test_a_comment_is_never_longer_than_a_comment_may_be(outcome: Literal["passed", "failed"]) -> None:
+    many = replace(KEPT.verdicts[0], outcome=outcome, fails=outcome == "failed", note="n" * 40)
+    changed = replace(KEPT.changes[1], judgement="worse" if outcome == "failed" else "better")
+    shown = show.markdown(Checked((many,) * 2000, (changed,) * 2000, "main", "accuracy"))
+    assert len(shown) < 65_000
+    assert shown.count(" more, for which a comment has no room") == 2
+    assert shown.count("<details>") == shown.count("</details>")
+
+
+def test_what_fits_a_comment_is_complete() -> None:
+    assert "no room" not in show.markdown(FAILED)

@@ -16,6 +16,8 @@ BUDGETS = ("variant", "budget", "limit", "found", "interval", "margin", "verdict
 CHANGES = ("variant", "figure", "before", "now", "worse by", "interval", "p", "verdict")
 #: Columns of words; the others are numbers.
 WORDS = ("variant", "budget", "figure", "verdict", "note")
+#: Characters of a comment on GitHub (65,536), and some for what the CI puts around it.
+COMMENT = 60_000
 #: Columns in a log, where nobody scrolls sideways.
 LOG_WIDTH = 150
 
@@ -69,19 +71,40 @@ def _colour(row: Row) -> str:
 
 
 def markdown(checked: Checked) -> str:
-    """The result first, then what failed, then what is in doubt; the rest is folded away."""
-    lines = [f"{'❌' if checked.failed else '✅'} **edgebuild check: {checked.headline}**", ""]
+    """The result first, then what failed, then what is in doubt; the rest is folded away.
+
+    Never longer than a comment may be: what does not fit is counted.
+    """
+    text = f"{'❌' if checked.failed else '✅'} **edgebuild check: {checked.headline}**\n\n"
     for heading, columns, rows in _sections(checked):
         noted = sorted((row for row in rows if not row.good), key=lambda row: not row.fails)
         if noted:
-            cells = [(*_cells(row), row.note) for row in noted]
-            lines += [f"**{heading}**", "", *_table((*columns, "note"), cells), ""]
+            lines = _table((*columns, "note"), [(*_cells(row), row.note) for row in noted])
+            text += f"**{heading}**\n\n{_fitting(lines, text)}\n"
     for heading, columns, rows in _sections(checked):
         good = [_cells(row) for row in rows if row.good]
         if good:
-            lines += ["<details>", f"<summary>{heading}: {len(good)} in order</summary>", ""]
-            lines += [*_table(columns, good), "", "</details>", ""]
-    return "\n".join(lines)
+            lines = _table(columns, good)
+            folded = _fitting(lines, text)
+            text += (
+                f"<details>\n<summary>{heading}: {len(good)} in order</summary>\n\n{folded}\n</details>\n\n"
+            )
+    return text
+
+
+def _fitting(lines: Sequence[str], before: str) -> str:
+    """The first lines of a table, at least its head, for half of the room after ``before``; and how many are left."""
+    room = (COMMENT - len(before)) // 2
+    kept, length = 2, sum(len(line) + 1 for line in lines[:2])
+    while kept < len(lines) and length + len(lines[kept]) < room:
+        length += len(lines[kept]) + 1
+        kept += 1
+    left = len(lines) - kept
+    return (
+        "\n".join(lines[:kept])
+        + "\n"
+        + (f"\n… and {left} more, for which a comment has no room\n" if left else "")
+    )
 
 
 def _sections(checked: Checked) -> list[Section]:
