@@ -13,7 +13,7 @@ from edgebuild.graph.freeze import freeze
 from edgebuild.graph.run import run
 from edgebuild.importers.keras_model import keras_model
 from edgebuild.importers.registry import open_network
-from tests.importers.onnx_writer import predicted, random_images
+from tests.importers.onnx_writer import Net, predicted, random_images
 from tests.networks import branches, gated, mobile, network
 
 FILES = Path(__file__).parent / "files"
@@ -47,6 +47,18 @@ def test_every_op_of_the_graph_has_its_layer(backend, make):
     np.testing.assert_allclose(model(images).numpy(), wanted, rtol=1e-4, atol=1e-5)
     again = freeze(model, graph.labels)
     np.testing.assert_allclose(run(again, images), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_may_be_called_as_the_activation_of_another_would_be(backend, tmp_path):
+    _, keras = backend
+    net = Net()
+    x = net.add("Relu", net.conv("image", 2, 4))
+    x = net.conv(x, 4, 4, name="conv_0_relu")
+    path = net.write(
+        tmp_path / "my net (1).onnx", net.add("Flatten", net.add("GlobalAveragePool", x)), ["n", 2, 8, 8]
+    )
+    model = open_network(keras, path, (8, 8, 2))
+    assert [layer.name for layer in model.layers[1:4]] == ["conv_0", "conv_0_relu_2", "conv_0_relu"]
 
 
 def test_what_is_no_network_is_refused_with_what_may_be_read(backend, tmp_path):

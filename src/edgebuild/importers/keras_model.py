@@ -7,9 +7,11 @@ both alike. Batch normalizations were folded when the graph was made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgebuild.graph.calls import unique
 from edgebuild.graph.ir import CHANNEL_AXIS, Graph, Node
 
 __all__ = ["keras_model"]
@@ -18,6 +20,7 @@ __all__ = ["keras_model"]
 def keras_model(keras: Any, graph: Graph, name: str) -> Any:
     """The model that computes what the fp32 ``graph`` does, trainable: images ``(n, h, w, c)`` → ``(n, outputs)``."""
     tensors: dict[str, Any] = {}
+    taken = {node.name for node in graph}
     for node in graph:
         if node.op == "input":
             tensors[node.name] = keras.Input(node.shape, name=node.name)
@@ -27,11 +30,12 @@ def keras_model(keras: Any, graph: Graph, name: str) -> Any:
         made = layer(inputs if len(inputs) > 1 else inputs[0])
         if node.op in CHANNEL_AXIS:
             layer.set_weights([node.weights[key].real() for key in ("kernel", "bias")])
-            made = _ACTIVATIONS[node.activation](keras.layers, f"{node.name}_{node.activation}")(made)
-        elif node.op == "add":
-            made = _ACTIVATIONS[node.activation](keras.layers, f"{node.name}_{node.activation}")(made)
+        if node.op != "activation" and node.activation != "none":
+            title = unique(f"{node.name}_{node.activation}", taken)
+            made = _ACTIVATIONS[node.activation](keras.layers, title)(made)
         tensors[node.name] = made
-    return keras.Model(tensors[graph.input.name], tensors[graph.output.name], name=name)
+    title = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+    return keras.Model(tensors[graph.input.name], tensors[graph.output.name], name=title)
 
 
 def _conv2d(layers: Any, node: Node) -> Any:
@@ -88,7 +92,6 @@ _LAYERS: Mapping[str, Callable[[Any, Node], Any]] = {
 
 #: activation → the layer that computes it.
 _ACTIVATIONS: Mapping[str, Callable[[Any, str], Any]] = {
-    "none": lambda layers, title: lambda tensor: tensor,
     "relu": lambda layers, title: layers.ReLU(name=title),
     "relu6": lambda layers, title: layers.ReLU(max_value=6.0, name=title),
     "softmax": lambda layers, title: layers.Softmax(name=title),

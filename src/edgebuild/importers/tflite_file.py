@@ -112,8 +112,13 @@ def _file(tfl: Any, model: Any, path: Path) -> TFLiteFile:
             raise DataError(f"{path} is larger than 2 GB, which is not read; no device would run it")
         if buffer.data is None or not len(buffer.data):
             integers |= {number} if tensor.type in integer else set()
-        elif tensor.type not in kinds:
+        elif tensor.type in integer and tensor.type not in kinds:
             integers.add(number)
+        elif tensor.type not in kinds:
+            raise DataError(
+                f"{path}: the constant {names[number]!r} has type {tensor.type} of the schema; only float32 "
+                f"networks are read"
+            )
         else:
             shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
             values = np.frombuffer(np.asarray(buffer.data, np.uint8).tobytes(), kinds[tensor.type])
