@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from edgebuild.compress import adopt as module
 from edgebuild.compress.adopt import adopt
 from edgebuild.compress.pixels import INPUTS, fitting, prepared
+from edgebuild.compress.teacher import open_file
 from edgebuild.data.split import Split
 from edgebuild.errors import DataError, GraphError, ParityError, UsageError
 from edgebuild.formats import keras as keras_format
@@ -243,6 +246,20 @@ def test_a_file_of_another_framework_answers_as_in_its_own_runtime(adopter, endi
     adopted = adopter(None, name=f"net.{ending}")
     assert adopted.changes == ("softmax taken away",)
     assert right(adopted, adopter.data) == 1
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+def test_a_file_that_pytorch_exported_answers_as_in_onnx_runtime(adopter, exporter):
+    """Channels first, a flattened map, padding unlike TensorFlow's: tests/importers/torch_files.py made it."""
+    file = Path(__file__).parents[1] / f"importers/files/maps-{exporter}.onnx"
+    images = np.random.default_rng(0).integers(0, 256, (80, 15, 15, 2)).astype(np.uint8)
+    probe = Split(images, np.zeros(80, np.int64), 1 / 255, tuple("abcde"))
+    answers = open_file(adopter.tf, file, (15, 15, 2), 1)(probe.real())
+    data = Split(images, answers.argmax(axis=1).astype(np.int64), 1 / 255, probe.classes)
+    shutil.copy(file, adopter.folder / "net.onnx")
+    adopted = adopter(None, name="net.onnx", data=data, classes=data.classes)
+    np.testing.assert_allclose(np.asarray(adopted.model(data.real())), answers, atol=1e-4)
+    assert adopted.warnings == ()
 
 
 def test_a_saved_model_is_adopted(adopter):

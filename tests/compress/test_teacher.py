@@ -7,7 +7,7 @@ import pytest
 
 from edgebuild.compress.quantize import to_int8
 from edgebuild.compress.ranges import observe
-from edgebuild.compress.teacher import open_teacher
+from edgebuild.compress.teacher import _arranging, open_teacher
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.formats.registry import open_writer
@@ -91,3 +91,39 @@ def test_a_missing_file_is_named(backend, tmp_path):
     for name in ("net.keras", "net.onnx", "net.tflite"):
         with pytest.raises(DataError, match=name):
             ask(backend, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape", "fed"),
+    [
+        ((4, 5, 3), (4, 5, 3), (2, 4, 5, 3)),
+        ((3, 4, 5), (4, 5, 3), (2, 3, 4, 5)),
+        ((3, "h", "w"), (4, 5, 3), (2, 3, 4, 5)),
+        ((None, None, 3), (4, 5, 3), (2, 4, 5, 3)),
+        ((60,), (4, 5, 3), (2, 60)),
+        ((9, 3), (9, 1, 3), (2, 9, 3)),
+        ((3, 9), (9, 1, 3), (2, 3, 9)),
+        ((4, 5), (4, 5, 1), (2, 4, 5)),
+        ((5, 4), (4, 5, 1), None),
+        ((4, 5, 4), (4, 5, 3), None),
+        ((), (4, 5, 3), None),
+    ],
+)
+def test_images_are_arranged_as_the_file_takes_them(dims, shape, fed):
+    images = np.zeros((2, *shape), np.float32)
+    arrange = _arranging(dims, shape)
+    assert (None if arrange is None else arrange(images).shape) == fed
+
+
+def test_a_saved_model_teaches(backend, model, tmp_path):
+    model.export(tmp_path / "saved", verbose=False)
+    expected = model(IMAGES.astype(np.float32) / np.float32(255), training=False).numpy()
+    np.testing.assert_allclose(ask(backend, tmp_path / "saved"), expected, atol=1e-4)
+
+
+def test_a_saved_model_of_other_images_is_refused(backend, model, tmp_path):
+    model.export(tmp_path / "saved", verbose=False)
+    with pytest.raises(
+        DataError, match=r"saved must take images of shape \(9, 9, 1\) .*takes \[\(8, 8, 1\)\]"
+    ):
+        ask(backend, tmp_path / "saved", shape=(9, 9, 1))

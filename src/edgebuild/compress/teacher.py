@@ -143,22 +143,48 @@ def _open_onnx(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
     except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented) as error:
         raise DataError(f"ONNX Runtime refuses {path}: {error}") from None
     image = session.get_inputs()[0]
-    height, width, channels = shape
-    layouts = {(height, width, channels): (0, 1, 2, 3), (channels, height, width): (0, 3, 1, 2)}
-    order = layouts.get(tuple(image.shape[1:]))
-    if order is None or image.type != "tensor(float)":
+    arrange = _arranging(image.shape[1:], shape)
+    if arrange is None or image.type != "tensor(float)" or image.shape[0] in range(2, 10**9):
+        height, width, channels = shape
         raise DataError(
             f"the teacher {path.name} must take float images of {height}×{width} with {channels} channel(s), last or "
-            f"first, but it takes {image.type}{list(image.shape)}; export it for this data"
+            f"first, one or any number of them, but it takes {image.type}{list(image.shape)}; export it for this data"
         )
     single = image.shape[0] == 1
 
     def ask(images: Floats) -> npt.NDArray[np.generic]:
-        fed = np.ascontiguousarray(images.transpose(order))
+        fed = np.ascontiguousarray(arrange(images))
         batches = np.split(fed, len(fed)) if single else [fed]
         return np.concatenate([session.run(None, {image.name: batch})[0] for batch in batches])
 
     return ask
+
+
+def _arranging(dims: Sequence[Any], shape: tuple[int, int, int]) -> Callable[[Floats], Floats] | None:
+    """How images ``(n, *shape)`` become what a file takes, whose sides ``dims`` are numbers or left open.
+
+    Channels last or first, flat, or a signal of width 1 without that axis; None for anything else.
+    """
+    height, width, channels = shape
+    known: list[tuple[tuple[int, ...], Callable[[Floats], Floats]]] = [
+        (shape, lambda images: images),
+        ((channels, height, width), lambda images: images.transpose(0, 3, 1, 2)),
+        ((height * width * channels,), lambda images: images.reshape(len(images), -1)),
+    ]
+    if width == 1:
+        known += [
+            ((height, channels), lambda images: images[:, :, 0]),
+            ((channels, height), lambda images: images[:, :, 0].transpose(0, 2, 1)),
+        ]
+    if channels == 1:
+        known.append(((height, width), lambda images: images[..., 0]))
+    for wanted, arrange in known:
+        open_or_equal = (
+            not isinstance(size, int) or size == side for size, side in zip(dims, wanted, strict=False)
+        )
+        if len(dims) == len(wanted) and all(open_or_equal):
+            return arrange
+    return None
 
 
 def _open_tflite(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
@@ -171,7 +197,8 @@ def _open_tflite(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
     except (RuntimeError, ValueError) as error:
         raise DataError(f"LiteRT refuses {path}: {error}") from None
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    if tuple(source["shape"][1:]) != shape:
+    arrange = _arranging([int(size) for size in source["shape"][1:]], shape)
+    if arrange is None:
         raise DataError(
             f"the teacher {path.name} must take images of shape {shape}, but it takes "
             f"{tuple(map(int, source['shape'][1:]))}; export it for this data"
@@ -179,7 +206,7 @@ def _open_tflite(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
 
     def ask(images: Floats) -> npt.NDArray[np.generic]:
         answers = []
-        for image in images:
+        for image in arrange(images):
             interpreter.set_tensor(source["index"], _stored(image[None], source))
             interpreter.invoke()
             answers.append(_real(interpreter.get_tensor(target["index"]), target))
@@ -199,7 +226,8 @@ def _open_saved_model(tf: Any, path: Path, shape: tuple[int, int, int]) -> Ask:
         ) from None
     inputs = answer.structured_input_signature[1]
     taken = [tuple(spec.shape[1:]) for spec in inputs.values()]
-    if taken != [shape] or len(answer.structured_outputs) != 1:
+    arrange = _arranging(taken[0], shape) if len(taken) == 1 else None
+    if arrange is None or len(answer.structured_outputs) != 1:
         raise DataError(
             f"the teacher {path.name} must take images of shape {shape} and give one array, but it takes {taken} and "
             f"gives {len(answer.structured_outputs)}; export it for this data"
@@ -207,7 +235,7 @@ def _open_saved_model(tf: Any, path: Path, shape: tuple[int, int, int]) -> Ask:
     ((name, spec),) = inputs.items()
 
     def ask(images: Floats) -> npt.NDArray[np.generic]:
-        (answers,) = answer(**{name: tf.cast(images, spec.dtype)}).values()
+        (answers,) = answer(**{name: tf.cast(arrange(images), spec.dtype)}).values()
         return np.asarray(answers)
 
     return ask
