@@ -60,7 +60,7 @@ def sound(condition: str, generator: np.random.Generator) -> Floats:
         swell = 1 + 0.2 * np.sin(2 * np.pi * turns + generator.uniform(0, 6))
         result += level * swell * np.sin(2 * np.pi * order * turns + generator.uniform(0, 6))
     result += 0.08 * 10 ** (generator.normal(0, 1.5) / 20) * _air(samples, generator)
-    severity = 10 ** (generator.uniform(-14, 2) / 20)
+    severity = 10 ** (generator.uniform(-18, 0) / 20)
     if condition == "outer_race":
         rate = BALLS / 2 * (1 - RATIO) * shaft
         result += 0.35 * severity * _knocks(rate, 0.0, shaft, samples, generator)
