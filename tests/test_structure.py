@@ -75,6 +75,8 @@ def test_what_knows_models_and_files_knows_neither_dvc_nor_tracking_nor_configur
             "zoo",
             "data",
             "sources",
+            "tasks",
+            "importers",
         }
 
 
