@@ -84,6 +84,7 @@ def training_curves(path: Path, histories: Mapping[str, History], *, quality: st
                             color=colour,
                             ls=line,
                             lw=1.8 if solid else 1.1,
+                            marker="" if len(values) > 1 else "o" if solid else "x",
                             label=label,
                         )
         losses.set(title="Loss", xlabel="epoch", yscale="log")
