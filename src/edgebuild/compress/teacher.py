@@ -144,13 +144,14 @@ def _open_onnx(path: Path, shape: tuple[int, int, int], threads: int) -> Ask:
         raise DataError(f"ONNX Runtime refuses {path}: {error}") from None
     image = session.get_inputs()[0]
     arrange = _arranging(image.shape[1:], shape)
-    if arrange is None or image.type != "tensor(float)" or image.shape[0] in range(2, 10**9):
+    batch = image.shape[0] if image.shape else 0  # a number, or a name where it is open
+    if arrange is None or image.type != "tensor(float)" or (isinstance(batch, int) and batch != 1):
         height, width, channels = shape
         raise DataError(
             f"the teacher {path.name} must take float images of {height}×{width} with {channels} channel(s), last or "
             f"first, one or any number of them, but it takes {image.type}{list(image.shape)}; export it for this data"
         )
-    single = image.shape[0] == 1
+    single = batch == 1
 
     def ask(images: Floats) -> npt.NDArray[np.generic]:
         fed = np.ascontiguousarray(arrange(images))
