@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from edgebuild.compress.quantize import to_int8
@@ -127,3 +128,27 @@ def test_a_saved_model_of_other_images_is_refused(backend, model, tmp_path):
         DataError, match=r"saved must take images of shape \(9, 9, 1\) .*takes \[\(8, 8, 1\)\]"
     ):
         ask(backend, tmp_path / "saved", shape=(9, 9, 1))
+
+
+def flattening(path, batch):
+    """An ONNX file that flattens images of 8×8."""
+    ends = [("image", [batch, 8, 8, 1]), ("flat", [batch, 64])]
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims) for name, dims in ends]
+    node = onnx.helper.make_node("Flatten", ["image"], ["flat"])
+    graph = onnx.helper.make_graph([node], "flattening", infos[:1], infos[1:])
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_an_onnx_file_takes_one_image_or_any_number(backend, tmp_path, batch):
+    flattening(tmp_path / "net.onnx", batch)
+    assert ask(backend, tmp_path / "net.onnx", classes=64).shape == (9, 64)
+
+
+def test_an_onnx_file_of_so_many_images_is_refused(backend, tmp_path):
+    flattening(tmp_path / "net.onnx", 4)
+    with pytest.raises(
+        DataError, match=r"one or any number of them, but it takes tensor\(float\)\[4, 8, 8, 1\]"
+    ):
+        ask(backend, tmp_path / "net.onnx", classes=64)
