@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import binom
 
 from edgebuild.errors import ParityError
-from edgebuild.measure.oracle import GRID_LIMITS, HALF, Comparison, Limit, Verdict, judge
+from edgebuild.measure.oracle import GRID_LIMITS, HALF, Comparison, Limit, Verdict, _share_kept, judge
 from edgebuild.tasks.classification import Classification
 from edgebuild.tasks.regression import Regression, Target
 
@@ -32,7 +33,7 @@ codes = hnp.arrays(np.int64, (8, 4), elements=st.integers(-128, 127))
 @given(codes)
 def test_a_file_that_says_the_same_is_wholly_equal(reference):
     logits = (reference * STEP).astype(np.float32)
-    assert compare(logits, logits, STEP) == Verdict(8, 1.0, 1.0, 0)
+    assert compare(logits, logits, STEP) == Verdict(8, 1.0, 1.0, 0, outputs=32, most=0)
     for limit in (*GRID_LIMITS.values(), HALF):
         judge(compare(logits, logits, STEP), limit, "a file")
 
@@ -71,6 +72,48 @@ def test_a_share_of_few_images_is_at_least_one_image_unless_all_must_agree(image
     else:
         with pytest.raises(ParityError):
             judge(verdict, HALF, "a file")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "differing", "passes"),
+    [
+        (640, 2, True),
+        (640, 5, True),
+        (640, 6, False),
+        (4000, 13, True),
+        (4000, 18, False),
+        (100_000, 140, False),
+    ],
+)
+def test_few_outputs_may_differ_more_often_than_the_rate_by_chance(outputs, differing, passes):
+    verdict = Verdict(160, 1.0, 1 - differing / outputs, 1, outputs=outputs)
+    if passes:
+        assert judge(verdict, GRID_LIMITS["litert"], "a file") is verdict
+    else:
+        with pytest.raises(ParityError):
+            judge(verdict, GRID_LIMITS["litert"], "a file")
+
+
+@given(st.integers(10, 5000), st.floats(0.9, 0.9999))
+def test_what_is_refused_is_less_probable_than_one_in_a_thousand(outputs, share):
+    differing = next(
+        count for count in range(outputs + 1) if not _share_kept(1 - count / outputs, outputs, share)
+    )
+    assert binom.sf(differing - 1, outputs, 1 - share) < 1e-3
+
+
+def test_single_outputs_may_be_further_away_in_float16_but_not_one_in_a_thousand():
+    reference = np.tile(np.array([[40.0, 0.0]], np.float32), (1000, 1)) * STEP
+    for further, passes in ((2, True), (3, False)):
+        logits = reference.copy()
+        logits[:further, 1] += 11 * STEP
+        verdict = compare(logits, reference, STEP, chunk=300)
+        assert (verdict.steps, verdict.most) == (11, 0 if passes else 11)
+        if passes:
+            judge(verdict, HALF, "a file")
+        else:
+            with pytest.raises(ParityError, match="on 1,000 images"):
+                judge(verdict, HALF, "a file")
 
 
 def test_a_verdict_is_written_to_six_decimals():

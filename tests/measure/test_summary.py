@@ -65,6 +65,7 @@ def test_it_has_the_fields_of_the_contract_in_order() -> None:
         "oracle_labels",
         "oracle_equal",
         "oracle_steps",
+        "oracle_outputs",
     ]
 
 
@@ -132,7 +133,7 @@ def test_bad_logits_name_the_variant(bad: Any) -> None:
 
 
 def test_latencies_have_the_fields_of_the_contract_and_say_what_was_not_run() -> None:
-    latency = Latency(p50=1.0, p90=2.0, p99=3.0, mean=1.5, runs=10, batch=1)
+    latency = Latency(p50=1.0, p90=2.0, p99=3.0, mean=1.5, runs=10, batch=1, blocks=(1.0, 1.5))
     measurements = {
         TEACHER.id: Measurement(2, latency, 5.0, 900.0, 10_000, None),
         EXPORT.id: Measurement(1, None, None, None, None, "no runtime here"),
@@ -141,6 +142,7 @@ def test_latencies_have_the_fields_of_the_contract_and_say_what_was_not_run() ->
     teacher, export = found["variants"]
     assert found["host"] == {"cpu": "x"}
     assert teacher["latency_us"] == {"p50": 1.0, "p90": 2.0, "p99": 3.0, "mean": 1.5}
+    assert (teacher["blocks_us"], export["blocks_us"]) == ([1.0, 1.5], None)
     assert (teacher["threads"], teacher["load_ms"], teacher["peak_rss_bytes"]) == (2, 5.0, 10_000)
     assert teacher["not_run"] is None
     assert (export["latency_us"], export["load_ms"], export["peak_rss_bytes"]) == (None, None, None)

@@ -109,7 +109,7 @@ def summary(
                 else float(f"{max_abs_error(answers, predictions[source]):.6g}"),
                 **{
                     f"oracle_{key}": verdicts.get(variant.id, {}).get(key)
-                    for key in ("labels", "equal", "steps", *(("error",) if task.numeric else ()))
+                    for key in ("labels", "equal", "steps", "outputs", *(("error",) if task.numeric else ()))
                 },
             }
         )
@@ -145,6 +145,7 @@ def latency_table(
                 else {"p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "mean": latency.mean},
                 "runs": None if latency is None else latency.runs,
                 "batch": None if latency is None else latency.batch,
+                "blocks_us": None if latency is None else list(latency.blocks),
                 "load_ms": measured.load_ms,
                 "first_load_ms": measured.first_load_ms,
                 "peak_rss_bytes": measured.peak_rss_bytes,

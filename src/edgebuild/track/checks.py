@@ -99,7 +99,7 @@ def _judged(variant: Mapping[str, Any], images: int) -> list[Problem]:
         verdict = oracle.Verdict(min(images, FLOAT_IMAGES), labels)
         limit = oracle.Limit(0.0, 0, oracle.LABELS)
     else:
-        verdict = oracle.Verdict(images, labels, equal, steps)
+        verdict = oracle.Verdict(images, labels, equal, steps, outputs=variant.get("oracle_outputs"))
         limit = oracle.GRID_LIMITS[variant["format"]]
     try:
         oracle.judge(verdict, limit, variant["id"])
