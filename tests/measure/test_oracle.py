@@ -88,10 +88,10 @@ def test_a_share_of_few_images_is_at_least_one_image_unless_all_must_agree(image
 def test_few_outputs_may_differ_more_often_than_the_rate_by_chance(outputs, differing, passes):
     verdict = Verdict(160, 1.0, 1 - differing / outputs, 1, outputs=outputs)
     if passes:
-        assert judge(verdict, GRID_LIMITS["litert"], "a file") is verdict
+        assert judge(verdict, GRID_LIMITS["onnx"], "a file") is verdict
     else:
         with pytest.raises(ParityError):
-            judge(verdict, GRID_LIMITS["litert"], "a file")
+            judge(verdict, GRID_LIMITS["onnx"], "a file")
 
 
 @given(st.integers(10, 5000), st.floats(0.9, 0.9999))

@@ -42,9 +42,9 @@ class Limit:
 
 #: format → limit of int8 files against the integer reference.
 GRID_LIMITS: Mapping[str, Limit] = {
-    # On XNNPACK, LiteRT's default delegate; the second step is that of deep networks (7 of 10,000 outputs of a
-    # MobileNetV2, docs/bench-compression.md).
-    "litert": Limit(equal=0.999, steps=2, labels=1.0),
+    # On XNNPACK, LiteRT's default delegate, which rounds sums of two tensors in fixed point: each residual block puts
+    # some codes a step aside. 9 of 720 outputs of a student with three of them; 7 of 10,000 of a MobileNetV2, by two.
+    "litert": Limit(equal=0.95, steps=2, labels=1.0),
     "onnx": Limit(equal=0.999, steps=1, labels=1.0),
     # Its program computes in float32 between the codes: a rounding that falls to the other side early can
     # be two steps at the end (7 of 100,000 logits of the Fashion-MNIST student).
