@@ -41,6 +41,7 @@ def write(root: Path, *, wrong: int = 4, size: int = 7000) -> None:
         np.save(root / f"metrics/predictions/{name}.npy", found)
     images = np.zeros((EXAMPLES, 1, 1, 1), np.uint8)
     np.savez(root / "data/test.npz", images=images, labels=results.labels, scale=1.0, classes=list("abcd"))
+    (root / "dvc.yaml").write_text("stages:\n  report: {cmd: edgebuild run report}\n")
     (root / ".gitignore").write_text("/metrics/predictions/\n/data/\n/.dvc/cache/\n/.edgebuild/\n")
     lock(root)
 

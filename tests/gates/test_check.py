@@ -230,3 +230,13 @@ def test_a_file_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str
     status, text = told(capsys, "--output", "no/such/folder")
     assert status == 2
     assert "no/such/folder cannot be written: No such file or directory; name a file in a folder" in text
+
+
+def test_results_of_another_build_than_params_yaml_describes_are_refused(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (repository / "dvc.yaml").open("a") as file:
+        file.write("  prune: {cmd: edgebuild run prune, params: [prune]}\n")
+    assert main(["check"]) == 1
+    error = capsys.readouterr().err
+    assert "the results are of another build: stage prune: dvc.lock does not have it; build first" in error

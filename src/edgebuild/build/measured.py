@@ -17,6 +17,7 @@ from edgebuild.build.environment.record import Made
 from edgebuild.build.hashes import cached_md5
 from edgebuild.build.intact import cache
 from edgebuild.build.recorded import recorded
+from edgebuild.build.stale import stale
 from edgebuild.errors import Finding
 from edgebuild.gates import revision
 from edgebuild.gates.results import Results, assemble
@@ -39,13 +40,19 @@ def measured(root: Path, task: Task, wanted: Sequence[str]) -> Results:
     """The build in the folder ``root``, which must have the variants ``wanted``.
 
     Raises:
-        Finding: there is none, or it is not the one that dvc.lock records.
+        Finding: there is none, it is not the one that dvc.lock records, or that is not the one
+            that dvc.yaml and params.yaml describe now.
     """
     lock = recorded(root)
     digests = _digests(lock)
     for path in RESULTS:
         if not (root / path).is_file():
             raise Finding(f"{path} is required, but it is not there; {BUILD}")
+    if reasons := stale(root):
+        name, why = next(iter(reasons.items()))
+        more = f" (and {len(reasons) - 1} more stages)" if len(reasons) > 1 else ""
+        raise Finding(f"the results are of another build: stage {name}: {why}{more}; {BUILD}")
+    for path in RESULTS:
         if digests.get(path) != cached_md5(root, root / path):
             raise Finding(f"{path} must be what dvc.lock records, but it is not; {BUILD}")
     summary, latency = (read_json(root / path) for path in RESULTS)
