@@ -194,7 +194,8 @@ def commands_page() -> str:
     lines = [NOTE, "# Command line\n"]
     lines.append(
         "`edgebuild COMMAND`, in the folder that holds `dvc.yaml` and `params.yaml`. Exit status: 0 success, 1 a\n"
-        "finding (a result that is not acceptable), 2 wrong usage or configuration, 130 interrupted.\n"
+        "finding (a result that is not acceptable), 2 wrong usage or configuration, 130 interrupted,\n"
+        "141 nobody read the output to its end (`| head`).\n"
     )
     for command in COMMANDS:
         parser = argparse.ArgumentParser(f"edgebuild {command.name}", add_help=False)

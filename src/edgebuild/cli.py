@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from edgebuild import console
 from edgebuild.commands import check, deps, init, promote, provenance, report, run, track, verify
 from edgebuild.errors import EdgebuildError
 
@@ -40,11 +41,24 @@ EPILOG = """\
 exit status: 0 success, 1 a finding (a result that is not acceptable), 2 wrong usage or configuration.
 Run it in the folder that holds dvc.yaml and params.yaml.
 """
+#: Exit status where nobody reads the output to its end: what a shell says of a program that SIGPIPE ended.
+UNREAD = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()  # where it can be told what a failure of it means
+    except BrokenPipeError:
+        if not console.drop_unread():
+            raise  # of another pipe: a defect
+        return UNREAD
+
+
+def _run(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     options.arguments = arguments
     try:

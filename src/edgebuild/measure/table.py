@@ -93,7 +93,10 @@ def show(shown: Table) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else 140
-    Console(width=width).print(console(shown))
+    screen = Console(width=width)
+    with screen.capture() as captured:  # on a pipe that nobody reads rich itself would end the process
+        screen.print(console(shown))
+    print(captured.get(), end="")
 
 
 def _row(
