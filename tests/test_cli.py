@@ -54,7 +54,9 @@ def refused(repository: Path, capsys: pytest.CaptureFixture[str], stage: str) ->
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("edgebuild: ")
-    assert len(shown.err.splitlines()) == 1
+    first, *problems = shown.err.splitlines()
+    assert all(line.startswith("  ") for line in problems)
+    assert first.endswith(":") == bool(problems)
     assert state() == before
     return shown.err
 
@@ -154,7 +156,8 @@ def test_a_damaged_gzip_is_refused(repository: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"folder": "nowhere"}, ("data.folder: nowhere", "dataset-fashion-mnist")),
+        ({"folder": "/nowhere"}, ("data.folder: /nowhere", "dataset-fashion-mnist")),
+        ({"folder": "nowhere"}, ("stages.prepare reads data.folder", "nowhere", '"${data.folder}"')),
         ({"folder": "idx/" + TRAIN_LABELS}, ("data.folder", "is not a folder")),
         ({"folder": '""'}, ("data.folder is empty", "data.download")),
         ({"validation": 30, "calibration": 30}, ("data.validation + data.calibration", "60", "30 + 30")),
@@ -179,7 +182,7 @@ def test_data_knobs_that_the_files_cannot_serve_are_refused(
         ({"test": 0}, ("data.test", "official test")),
         ({"test": 1790, "validation": 3, "calibration": 3}, ("class", "left to train on")),
         ({"folder": "somewhere"}, ("data.folder", "embedded")),
-        ({"download": "true"}, ("data.download", "embedded")),
+        ({"download": "true"}, ("data.download", "digits, which fetches nothing")),
     ],
 )
 def test_data_knobs_that_digits_cannot_serve_are_refused(
@@ -282,7 +285,7 @@ def test_wrong_usage_is_exit_status_2(arguments: list[str], capsys: pytest.Captu
 def test_ctrl_c_is_exit_status_130_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> int:
+    def interrupted(*_: object, **__: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edgebuild.build.whole.build", interrupted)

@@ -116,6 +116,11 @@ class Data:
             found.append(
                 f"data.folder: '' names nothing; data.source: {self.source} needs to know where its files lie"
             )
+        if self.folder and self.source == "digits":
+            found.append(
+                f"data.folder: {self.folder!r} has no meaning for data.source: digits, which is embedded in "
+                f'scikit-learn; write "", or name the source that reads it'
+            )
         if self.download and self.source not in FETCHED:
             found.append(
                 f"data.download: true has no meaning for data.source: {self.source}, which fetches nothing; "

@@ -34,14 +34,8 @@ def load(params: Data, task: str) -> Source:
     """All 1,797 images in the order of the file; there is no official test part.
 
     Raises:
-        DataError: a folder is given, or scikit-learn is not installed or damaged.
+        DataError: scikit-learn is not installed or damaged.
     """
-    if params.folder or params.download:
-        raise DataError(
-            "data.source: digits is embedded in scikit-learn and takes no files, but "
-            + (f"data.folder is {params.folder!r}" if params.folder else "data.download is true")
-            + '; write folder: "" and download: false, or name another source'
-        )
     try:
         installed = importlib.metadata.distribution("scikit-learn")
     except importlib.metadata.PackageNotFoundError:
