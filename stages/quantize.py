@@ -76,5 +76,5 @@ def _tuned(
     return fine_tuned(
         tf, keras, graph, precision, recipe, task=task, grids=grids, train=train, validation=validation,
         seed=stage.params.seed, guide=read_logits(stage.dep("data/teacher-logits.npy")), checkpoint=kept.of(precision),
-        on_epoch=History(lambda values, step: None, stage.progress).add,
+        on_epoch=History(lambda values, step: None, stage.progress, task.figure).add,
     )  # fmt: skip

@@ -166,6 +166,10 @@ MALFORMED: dict[str, tuple[Callable[[], str | bytes], tuple[str, ...]]] = {
     "no threads": (section("", "threads", "0"), ("threads: 0", "at least 1")),
     "percentile 20": (section("quantize", "percentile", "20"), ("quantize.percentile: 20", "above 50")),
     "unknown ranges": (section("quantize", "ranges", "entropy"), ("quantize.ranges: 'entropy'", "minmax")),
+    "more samples than are set aside": (
+        section("quantize", "samples", "201"),
+        ("quantize.samples: 201", "data.calibration sets 200 examples aside"),
+    ),
     "no calibration images": (section("quantize", "samples", "0"), ("quantize.samples: 0", "at least 1")),
     "no timed runs": (
         section("benchmark", "onnx", "{threads: 1, warmup: 5, runs: 0}"),

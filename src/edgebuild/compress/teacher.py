@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from edgebuild.data.images import rows_of
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.importers.quiet import native_stderr_dropped
@@ -28,7 +29,8 @@ Floats = npt.NDArray[np.float32]
 #: real images, float32 (n, h, w, c) → what the file answers, (n, classes)
 Ask = Callable[[Floats], npt.NDArray[np.generic]]
 
-BATCH = 256
+#: Examples of one inference, and the largest size in bytes of their codes: the floats are four times as large.
+BATCH, BATCH_BYTES = 256, 4 * 2**20
 
 #: What files may hold a trained network; a SavedModel is a folder and has no ending.
 KINDS = (".keras", ".onnx", ".tflite", "saved_model")
@@ -123,9 +125,10 @@ def open_file(tf: Any, path: Path, shape: tuple[int, int, int], threads: int) ->
 
 def _batched(ask: Ask, scale: float) -> Inference:
     def infer(images: npt.NDArray[np.uint8]) -> Floats:
+        size = min(BATCH, rows_of(images.shape, BATCH_BYTES))
         parts = [
-            ask(images[start : start + BATCH].astype(np.float32) * np.float32(scale))
-            for start in range(0, len(images), BATCH)
+            ask(images[start : start + size].astype(np.float32) * np.float32(scale))
+            for start in range(0, len(images), size)
         ]
         return np.concatenate(parts).astype(np.float32)
 

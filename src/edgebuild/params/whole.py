@@ -64,6 +64,7 @@ def read(path: Path) -> Params:
         problems += params.student.problems(params.distill.teacher)
         problems += problems_of_sizes(params.teacher, params.student, params.data)
         problems += params.prune.problems()
+        problems += params.quantize.problems(params.data.calibration)
         problems += params.cost.problems([*params.variants, *TRAINED])
         problems += params.budgets.problems(params.ids) if params.budgets else []
         if not params.project.strip():
