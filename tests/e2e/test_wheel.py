@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import email
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -69,22 +75,30 @@ def sources(folder: Path) -> Path:
     return folder
 
 
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+FLAGS = ["--quiet", "--no-deps", "--no-index"]
+
+
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory) -> User:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    flags = ["--quiet", "--no-deps", "--no-index"]
     subprocess.run(
-        [*pip, "wheel", *flags, "--no-build-isolation", "-w", str(folder), str(sources(folder / "src"))],
+        [*PIP, "wheel", *FLAGS, "--no-build-isolation", "-w", str(folder), str(sources(folder / "src"))],
         check=True,
     )
-    (wheel,) = folder.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def user(wheel: Path) -> User:
+    folder = wheel.parent
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     python = folder / "venv/bin/python"
     (packages,) = (folder / "venv").glob("lib/python*/site-packages")
     # The packages that edgebuild depends on; not edgebuild, whose own path file is not read from there.
     (packages / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    subprocess.run([*pip, "--python", str(python), "install", *flags, str(wheel)], check=True)
+    subprocess.run([*PIP, "--python", str(python), "install", *FLAGS, str(wheel)], check=True)
     (folder / "project").mkdir()
     subprocess.run(["git", "init", "--quiet", str(folder / "project")], check=True)
     return User(folder / "project", python)
@@ -110,6 +124,30 @@ def shrink(params: dict[str, Any]) -> None:
     params["budgets"]["limits"]["default"] = {"drop": 100.0}
     for runtime in params["benchmark"].values():
         runtime |= {"warmup": 2, "runs": 20}
+
+
+def test_the_extra_pinned_is_the_lock_with_its_markers(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    assert set(metadata.get_all("Provides-Extra", ())) == {"pinned", "provenance", "tfds"}
+    required = [Requirement(line) for line in metadata.get_all("Requires-Dist", ())]
+    lock = (REPOSITORY / "requirements/runtime.txt").read_text()
+    locked = [
+        Requirement(line.removesuffix("\\")) for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line)
+    ]
+
+    def chosen(requirements: list[Requirement], **environment: str) -> set[str]:
+        found = (one for one in requirements if one.marker is None or one.marker.evaluate(environment))
+        return {f"{one.name}{one.specifier}" for one in found}
+
+    pinned = [one for one in required if one.marker is not None and 'extra == "pinned"' in str(one.marker)]
+    assert len(pinned) == len(locked) > 100
+    for system, python in itertools.product(("linux", "darwin", "win32"), ("3.11.9", "3.13.1")):
+        environment = {"sys_platform": system, "python_full_version": python, "extra": "pinned"}
+        assert chosen(pinned, **environment) == chosen(locked, **environment)
+    plain = {canonicalize_name(one.name) for one in required if "extra" not in str(one.marker)}
+    assert plain <= {one.name for one in locked}  # the lock leaves nothing open
 
 
 def test_a_folder_of_images_becomes_a_checked_build(user: User) -> None:

@@ -11,6 +11,7 @@ from edgebuild import cli
 from edgebuild.build.closure import compare
 from edgebuild.build.declaration import declarations
 from edgebuild.build.environment import library
+from edgebuild.init import tell
 from edgebuild.params import read
 from tests.init.conftest import Make
 
@@ -45,6 +46,28 @@ def test_without_git_it_says_what_does_not_work(root: Path, capsys: pytest.Captu
     assert "dvc init --no-scm" in said
     assert "Without git the build, its check and its report work" in said
     assert "git add" not in said
+
+
+def test_other_packages_than_the_lock_names_are_told_before_what_comes_next(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install = "pip install --require-hashes -r requirements/runtime.txt"
+    monkeypatch.setattr(tell, "drift", lambda lock: tuple(f"p{number} 1!=2" for number in range(7)))
+    assert cli.main(["init", "--example", "digits"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "7 are others than the lock's: p0 1!=2, p1 1!=2," in said
+    assert f"p4 1!=2 and 2 more ({install} first)" in said
+    assert said.index("Next:") < said.rindex(f"{install} #") < said.index("edgebuild run #")
+
+
+def test_with_the_packages_of_the_lock_nothing_is_to_be_installed(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tell, "drift", lambda lock: ())
+    assert cli.main(["init", "--example", "digits"]) == 0
+    said = capsys.readouterr().out
+    assert "installed as the lock names them" in said
+    assert "pip install" not in said
 
 
 def test_a_dry_run_leaves_the_folder_empty(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

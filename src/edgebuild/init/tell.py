@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgebuild.build.environment import library
-from edgebuild.build.environment.installed import drift
+from edgebuild.build.environment.installed import drift, listed
 from edgebuild.init.choice import Choice
 from edgebuild.init.declare import LOCK
 from edgebuild.init.plan import Plan
@@ -18,6 +18,8 @@ __all__ = ["next_steps", "table"]
 
 #: What a build makes that git keeps.
 BUILT = (".dvc", "dvc.lock", "environment.lock", "metrics")
+
+INSTALL = f"pip install --require-hashes -r {LOCK}"
 
 #: Columns of a terminal that does not say how wide it is, and of the narrowest that is respected.
 WIDTH, NARROWEST = 120, 60
@@ -29,6 +31,7 @@ def table(plan: Plan, written: Mapping[str, str], dvc: str, *, dry: bool) -> lis
     files = {name: what if what == "as it was" else f"{done}{what}" for name, what in written.items()}
     rows = [*plan.choices, *(Choice(name, what, WHY.get(name, "")) for name, what in _folded(files).items())]
     rows.append(Choice(".dvc", dvc, "nothing was done" if dry else ""))
+    rows.append(_packages(drift(plan.files[LOCK])))
     column = max(len(row.what) for row in rows) + 4
     return [line for row in rows for line in _row(row, column)]
 
@@ -37,7 +40,7 @@ def next_steps(root: Path, plan: Plan, *, git: bool) -> list[str]:
     """The commands that lead from here to a checked build, each with what it does."""
     steps = []
     if drift(plan.files[LOCK]):
-        steps.append((f"pip install --require-hashes -r {LOCK}", "the packages that the build is pinned to"))
+        steps.append((INSTALL, "the packages that the build is pinned to"))
     steps.append(("edgebuild run", "build everything (`dvc repro` does the same), and print the table"))
     steps.append(("edgebuild check", "hold it against the budgets in params.yaml"))
     if git:
@@ -64,6 +67,14 @@ WHY = {
     ".github/workflows/edgebuild.yml": "builds, checks, comments; docs/ci.md",
     ".gitlab-ci.yml": "builds, checks, comments; docs/ci.md",
 }
+
+
+def _packages(differing: tuple[str, ...]) -> Choice:
+    """Are the packages here those that the build is pinned to?"""
+    if not differing:
+        return Choice("packages", "installed as the lock names them")
+    count = "1 is another" if len(differing) == 1 else f"{len(differing)} are others"
+    return Choice("packages", f"{count} than the lock's: {listed(differing)}", f"{INSTALL} first")
 
 
 def _folded(written: Mapping[str, str]) -> dict[str, str]:

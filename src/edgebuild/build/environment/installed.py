@@ -16,7 +16,7 @@ from pathlib import Path
 from edgebuild.build.environment import library
 from edgebuild.errors import UsageError
 
-__all__ = ["check", "drift"]
+__all__ = ["check", "drift", "listed"]
 
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)\s*(;)?", re.MULTILINE)
 INFO = re.compile(r"^(.+?)-([^-]+)\.dist-info$")
@@ -64,10 +64,15 @@ def check(root: Path, deps: Iterable[str], *, allowed: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _others(path: str, differing: tuple[str, ...]) -> str:
+def listed(differing: tuple[str, ...]) -> str:
+    """The first few of what `drift` found, and how many more there are."""
     more = f" and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
+    return ", ".join(differing[:SHOWN]) + more
+
+
+def _others(path: str, differing: tuple[str, ...]) -> str:
     return (
-        f"the installed packages are not those of {path}: {', '.join(differing[:SHOWN])}{more}; install "
+        f"the installed packages are not those of {path}: {listed(differing)}; install "
         f"them (pip install --require-hashes -r {path}), or {ACCEPT}"
     )
 
