@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebuild.gates.intervals import mcnemar, paired_drop
 from edgebuild.gates.quality import loss, quality
 from edgebuild.measure.accuracy import wilson
+from edgebuild.measure.paired import mcnemar, paired_drop
 from edgebuild.tasks.anomaly import AnomalyDetection
 from edgebuild.tasks.multilabel import MultiLabel
 from edgebuild.tasks.regression import Regression, Target

@@ -61,7 +61,7 @@ def test_figures_compare_with_the_teacher_in_the_same_format(evidence: Evidence)
         (Paired(3, 2), "is proven: of 400 test examples it loses 3 that t gets right, and gains 2"),
         (Paired(9, 0), "Accuracy is lower: of 400"),
         (Paired(0, 9), "Accuracy is higher: of 400"),
-        (Paired(99, 0), "(exact McNemar test, p < 0.001)."),
+        (Paired(99, 0), "(McNemar’s test, p < 0.001)."),
     ],
 )  # fmt: skip
 def test_a_verdict_says_what_is_proven(paired: Paired, words: str) -> None:

@@ -96,7 +96,7 @@ WORDS = {
     "regression": (
         "Target by target",
         "share within tolerance % (95% CI)",
-        "exact McNemar test",
+        "McNemar’s test",
         "2 targets;",
     ),
     "anomaly": ("Normal or not", "AUC % (95% CI)", "DeLong’s test", "40 anomalies and 40 normal examples"),

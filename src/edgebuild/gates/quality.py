@@ -12,16 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgebuild.gates.intervals import (
-    Interval,
-    independent_drop,
-    mcnemar,
-    p_from_interval,
-    paired_drop,
-    quantile,
-)
+from edgebuild.gates.intervals import independent_drop, p_from_interval
 from edgebuild.gates.results import Results
 from edgebuild.measure.accuracy import wilson
+from edgebuild.measure.paired import Interval, mcnemar, paired_drop, quantile
 
 __all__ = ["Loss", "loss", "quality"]
 

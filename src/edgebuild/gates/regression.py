@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgebuild.gates.intervals import Interval, hochberg, p_from_interval
+from edgebuild.gates.intervals import hochberg, p_from_interval
 from edgebuild.gates.quality import loss
 from edgebuild.gates.results import Results
 from edgebuild.gates.speed import Ratio, ratio
+from edgebuild.measure.paired import Interval
 from edgebuild.params.budgets import Budgets
 
 __all__ = ["Change", "Judgement", "changes"]

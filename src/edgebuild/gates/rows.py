@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgebuild.gates.intervals import Interval
 from edgebuild.gates.quantity import QUANTITIES
 from edgebuild.gates.regression import Change
 from edgebuild.gates.verdict import Verdict
+from edgebuild.measure.paired import Interval
 
 __all__ = ["Checked", "Row"]
 

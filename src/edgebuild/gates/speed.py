@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgebuild.gates.intervals import Interval, bootstrap_ratio, percentile_error, quantile
+from edgebuild.gates.intervals import bootstrap_ratio, percentile_error
 from edgebuild.gates.results import Results
+from edgebuild.measure.paired import Interval, quantile
 
 __all__ = ["Ratio", "ratio"]
 

@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edgebuild.gates.intervals import Interval, quantile
 from edgebuild.gates.quality import loss, quality
 from edgebuild.gates.quantity import QUANTITIES, Quantity
 from edgebuild.gates.results import Results
 from edgebuild.gates.speed import ratio
 from edgebuild.measure.accuracy import wilson
+from edgebuild.measure.paired import Interval, quantile
 from edgebuild.params.budgets import Budgets, LatencyLimit, Limits
 
 __all__ = ["Outcome", "Verdict", "verdicts"]

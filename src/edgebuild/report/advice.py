@@ -73,7 +73,7 @@ def verdict(reference: str, quality: str, paired: Paired | Difference, examples:
     counts = f"of {examples:,} test examples {lost}, and gains {paired.gained:,}"
     if paired.p < SIGNIFICANT:
         found = f"{capital(quality)} is {'lower' if paired.worse else 'higher'}"
-    return f"{found}: {counts} (exact McNemar test, {chance})."
+    return f"{found}: {counts} (McNemar’s test, {chance})."
 
 
 def _most_accurate(evidence: Evidence, names: Sequence[str]) -> Pick:

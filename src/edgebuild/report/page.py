@@ -94,7 +94,7 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "quality": quality,
         "capital_quality": capital(quality),
         "interval": INTERVALS[evidence.task.kind],
-        "test_name": "an exact McNemar test" if isinstance(edge, Paired) else f"a {edge.test}",
+        "test_name": "McNemar’s test" if isinstance(edge, Paired) else f"a {edge.test}",
         "edge": evidence.cost.edge,
         "peer": (evidence.peer(evidence.cost.edge) or evidence.variants[evidence.reference])["id"],
         "cloud": evidence.cost.cloud,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebuild.measure.accuracy import predicted
+from edgebuild.measure.paired import mcnemar
 from edgebuild.tasks.counts import paired_auc
 
 if TYPE_CHECKING:
@@ -31,17 +31,8 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of McNemar's test in its exact form.
-
-        If both models were equally good, each image that only one gets right
-        would be a fair coin: Q. McNemar, "Note on the Sampling Error of the
-        Difference Between Correlated Proportions or Percentages",
-        Psychometrika 12, 1947, with the binomial distribution instead of its
-        approximation.
-        """
-        thrown = self.lost + self.gained
-        tail = sum(comb(thrown, count) for count in range(min(self.lost, self.gained) + 1))
-        return float(min(1.0, 2 * tail / 2**thrown))
+        """The p-value of McNemar's test (mid-p), as `edgebuild check` has it."""
+        return mcnemar(self.lost, self.gained)
 
     @property
     def worse(self) -> bool:
