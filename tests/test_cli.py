@@ -35,7 +35,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def change(repository: Path, **lines: object) -> None:
-    """Give keys of the data and quantize sections other values."""
+    """Give keys of the data and quantize sections other values; no more samples than calibration examples."""
+    lines = {"samples": lines["calibration"], **lines} if "calibration" in lines else lines
     text = (repository / "params.yaml").read_text()
     for key, value in lines.items():
         (old,) = [line for line in text.splitlines() if line.startswith(f"  {key}:")]
