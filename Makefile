@@ -6,19 +6,23 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" --constraint requirements/constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 # Tests in a browser need both; empty where one is missing.
 BROWSER := $(shell command -v chromium && command -v chromedriver)
 NO_BROWSER := tests of MLflow's pages are left out: apt-get install -y --no-install-recommends chromium chromium-driver
 
-.PHONY: build test lint verify format docs ui lock clean help
+.PHONY: build test test-long lint verify format docs ui lock clean help
 .DEFAULT_GOAL := build
 
 build: .venv/runtime ## build what changed, print the table of variants (the default)
 	@$(BIN)/edgebuild run
 
-test: .venv/docs ## run every test; those in a browser only where chromium and chromedriver are
+test: .venv/docs ## run the tests; those in a browser only where chromium and chromedriver are
 	@$(if $(BROWSER),,echo "$(NO_BROWSER)")
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(BROWSER),,-m "not browser")
+	@$(PYTEST) -m "not long$(if $(BROWSER),, and not browser)"
+
+test-long: .venv/docs ## the rest: builds that are killed, the CI workflows step by step, every command of the docs
+	@$(PYTEST) -m long
 
 lint: .venv/dev ## style, types, whether the stages declare the code that they import, and whether dvc.lock is up to date
 	@$(BIN)/ruff check
@@ -50,7 +54,7 @@ clean: ## remove the environment and everything that was built, except DVC's cac
 	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/parity metrics/latency metrics/sensitivity.csv
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 .venv/runtime: requirements/runtime.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -52,6 +52,7 @@ def declare(root: Path, *deps: str, task: str = "classification", **changes: Any
     yaml = YAML()
     params = yaml.load((root / "params.yaml").read_text())
     params["data"] |= SIZES | changes
+    params["quantize"]["samples"] = (SIZES | changes)["calibration"]
     params["task"]["kind"] = task
     if task == "anomaly":
         params["task"]["false_positive_rate"] = 0.1

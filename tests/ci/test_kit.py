@@ -14,7 +14,7 @@ from tests.ci.conftest import GITLAB, RESULTS, Site, comments, stages
 from tests.ci.github import Run
 from tests.e2e.clone import Clone
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

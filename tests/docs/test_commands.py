@@ -63,6 +63,7 @@ def run(page: str, folders: dict[str, Path], place: Workshop) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("page", with_commands())
 def test_the_commands_of_a_page_do_what_it_shows(
     page: str, folders: dict[str, Path], place: Workshop
