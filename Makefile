@@ -6,19 +6,23 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command "make lock" --constraint requirements/constraints.txt
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 # Tests in a browser need both; empty where one is missing.
 BROWSER := $(shell command -v chromium && command -v chromedriver)
 NO_BROWSER := tests of MLflow's pages are left out: apt-get install -y --no-install-recommends chromium chromium-driver
 
-.PHONY: build test lint verify format ui lock clean help
+.PHONY: build test test-long lint verify format docs ui lock clean help
 .DEFAULT_GOAL := build
 
 build: .venv/runtime ## build what changed, print the table of variants (the default)
 	@$(BIN)/edgebuild run
 
-test: .venv/dev ## run every test; those in a browser only where chromium and chromedriver are
+test: .venv/docs ## run the tests; those in a browser only where chromium and chromedriver are
 	@$(if $(BROWSER),,echo "$(NO_BROWSER)")
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(BROWSER),,-m "not browser")
+	@$(PYTEST) -m "not long$(if $(BROWSER),, and not browser)"
+
+test-long: .venv/docs ## the rest: builds that are killed, the CI workflows step by step, every command of the docs
+	@$(PYTEST) -m long
 
 lint: .venv/dev ## style, types, whether the stages declare the code that they import, and whether dvc.lock is up to date
 	@$(BIN)/ruff check
@@ -34,18 +38,23 @@ format: .venv/dev ## format the code
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+docs: .venv/docs ## the documentation as a site, dist/docs/index.html; needs no network
+	@$(BIN)/python docs/reference/generate.py
+	@$(BIN)/python -m sphinx --quiet --nitpicky --fail-on-warning --doctree-dir dist/doctrees docs dist/docs
+
 ui: .venv/runtime ## open MLflow on what was built: http://127.0.0.1:5000/?workflowType=machine_learning
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 lock: .venv/dev ## resolve the requirements anew
 	@$(LOCK) --quiet --upgrade pyproject.toml --output-file requirements/runtime.txt
 	@$(LOCK) --quiet --upgrade pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(LOCK) --quiet --upgrade --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 
 clean: ## remove the environment and everything that was built, except DVC's cache
 	@rm -rf .venv .edgebuild data models plots metrics/history metrics/predictions metrics/parity metrics/latency metrics/sensitivity.csv
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 .venv/runtime: requirements/runtime.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -56,4 +65,8 @@ help: ## this list
 
 .venv/dev: requirements/dev.txt .venv/runtime
 	@$(INSTALL) requirements/dev.txt
+	@touch $@
+
+.venv/docs: requirements/docs.txt .venv/dev
+	@$(INSTALL) requirements/docs.txt
 	@touch $@

@@ -26,6 +26,7 @@ from edgebuild.compress.teacher import open_teacher
 from edgebuild.data.split import Split
 from edgebuild.formats import keras as keras_format
 from edgebuild.params import read
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import backend
 from edgebuild.train.loop import fit, inference, keras_trainee
 from edgebuild.train.losses import distillation
@@ -44,6 +45,7 @@ class Recipe:
     weight_decay: float
     shift: int = 0
     flip: bool = False
+    augment: str = ""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,15 +58,16 @@ def main(arguments: list[str] | None = None) -> int:
         Split.read(options.root / f"data/{name}.npz") for name in ("train", "validation", "test")
     )
     tf, keras = backend.load(params.seed, params.threads)
-    path = options.root / params.distill.teacher
+    path, task = options.root / params.distill.teacher, Classification()
     shape = train.images.shape[1:]
     ask = open_teacher(
         tf,
         keras,
         path,
+        task=task,
         scale=train.scale,
         shape=shape,
-        classes=len(train.classes),
+        classes=train.classes,
         threads=params.threads,
     )
     guide = ask(train.images)
@@ -91,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
                 train,
                 validation,
                 recipe,
+                task=task,
                 seed=seed,
                 on_epoch=lambda epoch: None,
                 guide=guide,

@@ -36,6 +36,7 @@ from edgebuild.graph.count import count
 from edgebuild.graph.freeze import freeze
 from edgebuild.measure import isolated
 from edgebuild.params import read
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import backend
 from edgebuild.train.loop import fit, inference, keras_trainee, total_steps
 from edgebuild.train.losses import distillation
@@ -72,14 +73,14 @@ def main(arguments: list[str] | None = None) -> int:
     loss = distillation(given.temperature, given.alpha)
     recipe = SimpleNamespace(
         epochs=options.epochs, batch_size=given.batch_size, learning_rate=given.learning_rate,
-        weight_decay=given.weight_decay, shift=0, flip=False,
+        weight_decay=given.weight_decay, shift=0, flip=False, augment="",
     )  # fmt: skip
 
     def trained(model: Any, after_step: Callable[[int], None] | None = None) -> Any:
         trainee = keras_trainee(tf, model, train.scale, loss)
         fit(
             tf, keras, trainee, train, validation, recipe,
-            seed=params.seed, on_epoch=lambda epoch: None, guide=logits, after_step=after_step,
+            task=Classification(), seed=params.seed, on_epoch=lambda epoch: None, guide=logits, after_step=after_step,
         )  # fmt: skip
         return model
 
@@ -107,7 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
         how = SimpleNamespace(
             importance=importance, spread=spread, multiple=given.multiple, batch_size=recipe.batch_size
         )
-        return trained(cut(tf, model, how, options.keep, train=train, logits=logits, loss=loss))
+        return trained(
+            cut(tf, model, how, options.keep, task=Classification(), train=train, logits=logits, loss=loss)
+        )
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:

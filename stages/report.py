@@ -10,8 +10,7 @@ from edgebuild.data.split import Split
 from edgebuild.graph import file
 from edgebuild.graph.count import count
 from edgebuild.json_file import read_json, write_json
-from edgebuild.measure import layers, plots
-from edgebuild.measure.accuracy import confusion
+from edgebuild.measure import answers, layers, plots
 from edgebuild.measure.latency import host
 from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.pareto import points
@@ -19,6 +18,7 @@ from edgebuild.measure.size import file_facts
 from edgebuild.measure.summary import latency_table, summary
 from edgebuild.report import evidence, page
 from edgebuild.report.evidence import Evidence
+from edgebuild.tasks.registry import open_task
 from edgebuild.variant import Variant
 
 if TYPE_CHECKING:
@@ -34,18 +34,19 @@ def main(stage: Stage) -> None:
     variants = [*trained, *map(Variant.parse, stage.params.variants)]
     test = Split.read(stage.dep("data/test.npz"))
     models, measured, judged = (stage.dep(n) for n in ("models", "metrics/latency", "metrics/parity"))
-    answers = stage.dep("metrics/predictions")
-    logits = {v.id: np.load(answers / f"{v.id}.npy", allow_pickle=False) for v in variants}
+    task, predictions = open_task(stage.params.task), stage.dep("metrics/predictions")
+    given = {v.id: np.load(predictions / f"{v.id}.npy", allow_pickle=False) for v in variants}
     graphs = {f"{variant.model}-{variant.precision}" for variant in variants}
     counts = {name: count(file.read(models / "graphs" / f"{name}.safetensors")) for name in graphs}
     sensitivity = layers.read(stage.dep("metrics/sensitivity.csv"))
     results = summary(
         variants,
+        task=task,
         dataset=read_json(stage.dep("metrics/data.json")),
         reference=trained[0].id,
         sources={variant.id: f"{variant.model}-keras-fp32" for variant in variants if variant not in trained},
         labels=test.labels,
-        predictions=logits,
+        predictions=given,
         files={variant.id: file_facts(stage.root / variant.path) for variant in variants},
         counts={variant.id: counts[f"{variant.model}-{variant.precision}"] for variant in variants},
         verdicts={v.id: read_json(judged / f"{v.id}.json") for v in variants if v not in trained},
@@ -59,21 +60,16 @@ def main(stage: Stage) -> None:
     write_json(stage.out("metrics/latency.json"), speeds)
 
     curves = {name: plots.read_history(stage.dep("metrics/history") / f"{name}.csv") for name in TRAINED}
-    plots.training_curves(stage.out("plots/training.png"), curves)
+    plots.training_curves(stage.out("plots/training.png"), curves, quality=task.figure)
     sizes, times = points(results), points(results, speeds)
     plots.sizes(stage.out("plots/sizes.png"), sizes)
     plots.sensitivity(stage.out("plots/sensitivity.png"), sensitivity)
-    plots.trade_off(
-        stage.out("plots/accuracy-size.png"), sizes, cost="size, KiB", title="Accuracy against size"
-    )
-    plots.trade_off(
-        stage.out("plots/accuracy-latency.png"), times, cost="p50, µs", title="Accuracy against latency"
-    )
+    for name, shown, cost in (("size", sizes, "size, KiB"), ("latency", times, "latency (p50), µs")):
+        plots.trade_off(stage.out(f"plots/accuracy-{name}.png"), shown, cost=cost, quality=task.quality)
     for model in ("teacher", "pruned"):
-        counted = confusion(logits[f"{model}-keras-fp32"], test.labels)
-        path = stage.out(f"plots/confusion-{model}.png")
-        plots.confusion_matrix(path, counted, test.classes, title=f"{model}, test split")
+        drawn, found = stage.out(f"plots/answers-{model}.png"), given[f"{model}-keras-fp32"]
+        answers.draw(drawn, task, found, test.labels, test.classes, title=f"{model}, test split")
     pruned = evidence.graphs(models / "graphs")
-    facts = Evidence(results, speeds, test, logits, pruned, sensitivity, stage.params.cost)
+    facts = Evidence(results, speeds, task, test, given, pruned, sensitivity, stage.params.cost)
     stage.out("plots/report.html").write_text(page.page(facts), encoding="utf-8")
-    stage.say(f"{len(variants)} variants compared on {len(test):,} test images")
+    stage.say(f"{len(variants)} variants compared on {len(test):,} test examples")

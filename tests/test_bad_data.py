@@ -45,7 +45,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'folder: ""', f"folder: {tmp_path / 'raw'}"
     )
     text = text.replace("test: 400", "test: 0").replace("validation: 200", "validation: 100")
-    (tmp_path / "params.yaml").write_text(text.replace("calibration: 200", "calibration: 100"))
+    text = text.replace("calibration: 200", "calibration: 100").replace("  samples: 200", "  samples: 100")
+    (tmp_path / "params.yaml").write_text(text)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/train.npz").write_bytes(b"the last good result")
     monkeypatch.chdir(tmp_path)
@@ -124,11 +125,10 @@ def test_quantize_refuses_more_samples_than_there_are(
 ) -> None:
     assert main(["run", "prepare"]) == 0
     quantizable(workspace)
+    param("  samples: 100", "  samples: 101")(workspace)
     before = listing(workspace)
     assert main(["run", "quantize"]) == 2
-    assert (
-        "quantize.samples asks for 200 images, but the calibration split has 100" in capsys.readouterr().err
-    )
+    assert "quantize.samples: 101 is out of range; data.calibration sets 100" in capsys.readouterr().err
     assert listing(workspace) == before
 
 
@@ -151,7 +151,7 @@ def test_an_undeclared_param_is_refused_with_the_line_to_add(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = workspace / "dvc.yaml"
-    path.write_text(path.read_text().replace("params: [data]", "params: [seed]"))
+    path.write_text(path.read_text().replace("params: [data, task.kind]", "params: [task.kind]"))
     before = listing(workspace)
     assert main(["run", "prepare"]) == 2
     assert "add `- data` to its params" in capsys.readouterr().err

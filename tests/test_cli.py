@@ -17,7 +17,7 @@ from edgebuild.cli import main
 from edgebuild.data.split import Split
 from edgebuild.graph import file
 from tests.networks import LABELS, network
-from tests.test_params import ROOT, copy_repository, listing
+from tests.params.test_params import ROOT, copy_repository, listing
 
 Idx = dict[str, bytes]
 
@@ -35,7 +35,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def change(repository: Path, **lines: object) -> None:
-    """Give keys of the data and quantize sections other values."""
+    """Give keys of the data and quantize sections other values; no more samples than calibration examples."""
+    lines = {"samples": lines["calibration"], **lines} if "calibration" in lines else lines
     text = (repository / "params.yaml").read_text()
     for key, value in lines.items():
         (old,) = [line for line in text.splitlines() if line.startswith(f"  {key}:")]
@@ -54,7 +55,9 @@ def refused(repository: Path, capsys: pytest.CaptureFixture[str], stage: str) ->
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("edgebuild: ")
-    assert len(shown.err.splitlines()) == 1
+    first, *problems = shown.err.splitlines()
+    assert all(line.startswith("  ") for line in problems)
+    assert first.endswith(":") == bool(problems)
     assert state() == before
     return shown.err
 
@@ -154,7 +157,8 @@ def test_a_damaged_gzip_is_refused(repository: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"folder": "nowhere"}, ("data.folder: nowhere", "dataset-fashion-mnist")),
+        ({"folder": "/nowhere"}, ("data.folder: /nowhere", "dataset-fashion-mnist")),
+        ({"folder": "nowhere"}, ("stages.prepare reads data.folder", "nowhere", '"${data.folder}"')),
         ({"folder": "idx/" + TRAIN_LABELS}, ("data.folder", "is not a folder")),
         ({"folder": '""'}, ("data.folder is empty", "data.download")),
         ({"validation": 30, "calibration": 30}, ("data.validation + data.calibration", "60", "30 + 30")),
@@ -179,7 +183,7 @@ def test_data_knobs_that_the_files_cannot_serve_are_refused(
         ({"test": 0}, ("data.test", "official test")),
         ({"test": 1790, "validation": 3, "calibration": 3}, ("class", "left to train on")),
         ({"folder": "somewhere"}, ("data.folder", "embedded")),
-        ({"download": "true"}, ("data.download", "embedded")),
+        ({"download": "true"}, ("data.download", "digits, which fetches nothing")),
     ],
 )
 def test_data_knobs_that_digits_cannot_serve_are_refused(
@@ -250,6 +254,11 @@ def test_an_unknown_stage_is_answered_with_those_there_are(
         assert word in message
 
 
+def test_a_single_stage_is_never_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "prepare", "--pull"]) == 2
+    assert "edgebuild run --pull" in capsys.readouterr().err
+
+
 def test_help_tells_every_command_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="^0$"):
         main(["--help"])
@@ -277,7 +286,7 @@ def test_wrong_usage_is_exit_status_2(arguments: list[str], capsys: pytest.Captu
 def test_ctrl_c_is_exit_status_130_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> int:
+    def interrupted(*_: object, **__: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edgebuild.build.whole.build", interrupted)

@@ -75,7 +75,14 @@ def test_what_knows_models_and_files_knows_neither_dvc_nor_tracking_nor_configur
             "zoo",
             "data",
             "sources",
+            "tasks",
+            "importers",
         }
+
+
+def test_gates_judge_what_they_are_given() -> None:
+    for package in ("edgebuild.build", "edgebuild.track", "edgebuild.mlflow"):
+        assert "gates" not in {name.partition("/")[0] for name in importers(package)}
 
 
 def test_every_stage_declares_the_code_that_it_imports() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import time
 from typing import Any
 
-__all__ = ["Progress", "say", "warn"]
+__all__ = ["Progress", "drop_unread", "say", "warn"]
 
 BAR = 28
 #: a log gets a line for every quarter of a long work
@@ -49,3 +51,23 @@ def say(text: Any) -> None:
 def warn(text: str) -> None:
     """A note that does not change the outcome, on standard error."""
     print(f"edgebuild: {text}", file=sys.stderr, flush=True)
+
+
+def drop_unread() -> bool:
+    """Let go of what nobody reads any more, as in ``edgebuild … | head``; was there such an output?
+
+    A pipe whose reader has gone is replaced by the null device, for what is still in Python's buffer
+    would be written at exit, and fail once more (the documentation of `signal`, "Note on SIGPIPE").
+    """
+    gone = [stream.fileno() for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream.fileno())]
+    for number in gone:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, number)
+        os.close(null)
+    return bool(gone)
+
+
+def _has_no_reader(number: int) -> bool:
+    poll = select.poll()
+    poll.register(number, 0)  # errors are reported whatever is asked for
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -1,7 +1,8 @@
 """From parsed YAML to frozen dataclasses, refusing whatever does not fit.
 
 All problems of a file are found at once, each with the key, the value, what is
-allowed and, for an unknown key, the nearest known one.
+allowed and, for an unknown key, the nearest known one. A key may be left out where
+its field has a default.
 """
 
 from __future__ import annotations
@@ -80,6 +81,12 @@ def _convert(kind: Any, value: object, where: str, problems: list[str]) -> objec
         if isinstance(number, int | float) and not bounds.admits(number):
             problems.append(f"{where}: {value!r} is out of range; allowed is {bounds}")
         return number
+    if origin in (
+        types.UnionType,
+        typing.Union,
+    ):  # ``X | None``: may be left out, but where it is stated, it is X
+        (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+        return _convert(kind, value, where, problems)
     if origin is typing.Literal:
         allowed = typing.get_args(kind)
         # By type too: to Python, 1, 1.0 and true are equal.
@@ -108,12 +115,17 @@ def _convert_section(kind: type[Any], value: object, where: str, problems: list[
                 f"{_nearest(key, tuple(hints))}"
             )
     fields = {}
+    required = {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
     for key, hint in hints.items():
         if key in value:
             fields[key] = _convert(hint, value[key], prefix + key, problems)
-        else:
+        elif key in required:
             problems.append(f"{prefix}{key}: missing; every knob is stated, {_describe(hint)}")
-    return kind(**fields) if len(fields) == len(hints) else None
+    return kind(**fields) if required <= fields.keys() else None
 
 
 def _convert_mapping(kind: Any, value: object, where: str, problems: list[str]) -> object:

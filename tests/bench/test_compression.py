@@ -13,6 +13,7 @@ from bench.networks import cached, mobilenet_v2
 from bench.peers import PEERS
 
 from edgebuild.formats import keras as keras_format
+from edgebuild.params.data import Data
 from edgebuild.sources.digits import load
 from edgebuild.sources.prepare import prepare
 from edgebuild.zoo.ds_cnn import ds_cnn
@@ -30,7 +31,11 @@ def built(backend: tuple[Any, Any], tmp_path_factory: pytest.TempPathFactory) ->
     _, keras = backend
     folder = tmp_path_factory.mktemp("built")
     (folder / "data").mkdir()
-    splits = prepare(load(None, False), validation=100, calibration=64, test=100, seed=1)
+    params = Data(
+        source="digits", folder="", download=False, validation=100, calibration=64, test=100, seed=1
+    )
+    drawn = prepare(load(params, "classification"), validation=100, calibration=64, test=100, seed=1)
+    splits = {name: draw.load() for name, draw in drawn.items()}
     for name, split in splits.items():
         split.write(folder / "data" / f"{name}.npz")
     keras.utils.set_random_seed(1)

@@ -86,3 +86,13 @@ def test_a_persons_own_file_among_the_models_is_not_deleted(
     whole.build(dvc_fails, {})
     assert (dvc_fails / "models/notes.txt").read_text() == "models/notes.txt"
     assert "models/notes.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pull", "expected"), [(False, []), (True, ["--pull"])])
+def test_results_are_taken_from_the_remote_only_where_that_is_asked_for(
+    pull: bool, expected: list[str], dvc_fails: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(whole, "run", lambda command, *_: commands.append(command) or 1)
+    assert whole.build(dvc_fails, {}, pull=pull) == 1
+    assert [command[3:] for command in commands] == [expected]

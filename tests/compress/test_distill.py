@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebuild.compress.distill import guide_of, read_logits
+from edgebuild.compress import distill
+from edgebuild.compress.distill import guide_of, read_logits, write_logits
 from edgebuild.errors import DataError
 
 LOGITS = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
@@ -21,14 +22,16 @@ def never():
 
 def test_without_augmentation_the_logits_on_disk_are_used_and_the_teacher_is_not_opened(tmp_path):
     np.save(tmp_path / "logits.npy", LOGITS)
-    found = guide_of(never, tmp_path / "logits.npy", SimpleNamespace(shift=0, flip=False))
+    found = guide_of(never, tmp_path / "logits.npy", SimpleNamespace(shift=0, flip=False, augment=""))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, LOGITS)
 
 
-@pytest.mark.parametrize(("shift", "flip"), [(1, False), (0, True)])
-def test_with_augmentation_the_teacher_is_asked(tmp_path, shift, flip):
-    recipe = SimpleNamespace(shift=shift, flip=flip)
+@pytest.mark.parametrize(
+    ("shift", "flip", "augment"), [(1, False, ""), (0, True, ""), (0, False, "mine:layers")]
+)
+def test_with_augmentation_the_teacher_is_asked(tmp_path, shift, flip, augment):
+    recipe = SimpleNamespace(shift=shift, flip=flip, augment=augment)
     asked = guide_of(lambda: lambda images: images + 1, tmp_path / "none.npy", recipe)
     assert asked(41) == 42
 
@@ -81,3 +84,17 @@ def test_a_damaged_header_is_refused_or_harmless(tmp_path_factory, place, value)
         assert "logits.npy" in str(error)
     else:
         assert (found.ndim, found.dtype) == (2, np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 5, 12])
+def test_what_is_written_in_chunks_is_what_numpy_saves_at_once(tmp_path, monkeypatch, count):
+    monkeypatch.setattr(distill, "CHUNK", 5)
+    images = np.random.default_rng(0).integers(0, 255, (count, 2, 2, 1)).astype(np.uint8)
+
+    def teacher(part):
+        return part.reshape(len(part), -1).astype(np.float32)
+
+    write_logits(tmp_path / "chunks.npy", teacher, images)
+    np.save(tmp_path / "once.npy", teacher(images))
+    assert (tmp_path / "chunks.npy").read_bytes() == (tmp_path / "once.npy").read_bytes()
+    np.testing.assert_array_equal(read_logits(tmp_path / "chunks.npy"), teacher(images))

@@ -9,6 +9,7 @@ import pytest
 
 from edgebuild.compress.features import attention_loss, feature_trainee, paired_maps
 from edgebuild.errors import UsageError
+from edgebuild.tasks.classification import Classification
 from edgebuild.train.loop import fit
 from edgebuild.train.losses import cross_entropy
 from edgebuild.zoo.ds_cnn import ds_cnn
@@ -68,14 +69,14 @@ def test_the_student_learns_and_the_teacher_stays(backend, networks, kind):
         scale=1 / 255,
     )
     recipe = SimpleNamespace(
-        epochs=6, batch_size=20, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+        epochs=6, batch_size=20, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False, augment=""
     )
     trainee = feature_trainee(
         tf, keras, student, teacher, scale=data.scale, loss=cross_entropy, kind=kind, beta=1.0
     )
     assert (len(trainee.variables) > len(student.trainable_variables)) == (kind == "hint")
     epochs = []
-    fit(tf, keras, trainee, data, data, recipe, seed=1, on_epoch=epochs.append)
+    fit(tf, keras, trainee, data, data, recipe, task=Classification(), seed=1, on_epoch=epochs.append)
     assert epochs[-1].metrics["loss"] < epochs[0].metrics["loss"]
     assert all(np.array_equal(old, np.array(new)) for old, new in zip(before, teacher.weights, strict=True))
 
@@ -87,7 +88,7 @@ def test_an_interrupted_training_resumes_with_its_regressors_to_the_same_bits(ba
     images = generator.integers(0, 256, (9, 8, 8, 1)).astype(np.uint8)
     data = SimpleNamespace(images=images, labels=np.arange(9) % 3, scale=1 / 255)
     recipe = SimpleNamespace(
-        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False, augment=""
     )
 
     def make(seed):

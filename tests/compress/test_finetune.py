@@ -10,6 +10,7 @@ import pytest
 from edgebuild.compress.finetune import fine_tuned, simulation_trainee
 from edgebuild.compress.ranges import observe
 from edgebuild.compress.simulate import simulated
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import checkpoint as module
 from edgebuild.train.losses import distillation
 from tests.networks import LABELS, network
@@ -24,6 +25,7 @@ RECIPE = SimpleNamespace(
     weight_decay=0.0,
     shift=0,
     flip=False,
+    augment="",
     temperature=2.0,
     alpha=0.5,
 )
@@ -61,8 +63,8 @@ def test_the_graph_of_a_resumed_fine_tuning_is_that_of_an_uninterrupted_one(back
 
     def tuned(on_epoch, checkpoint=None):
         graph = fine_tuned(
-            tf, keras, network(channels=1), "w4", RECIPE, train=data(), validation=data(), guide=guide(),
-            seed=1, on_epoch=on_epoch, checkpoint=checkpoint,
+            tf, keras, network(channels=1), "w4", RECIPE, task=Classification(), train=data(), validation=data(),
+            guide=guide(), seed=1, on_epoch=on_epoch, checkpoint=checkpoint,
         )  # fmt: skip
         return [weight.values for node in graph for weight in node.weights.values()]
 

@@ -90,7 +90,7 @@ def test_an_interrupted_training_resumes_with_its_masks_to_the_same_bits(backend
     images = generator.integers(0, 256, (20, 4, 4, 1)).astype(np.uint8)
     data = SimpleNamespace(images=images, labels=np.arange(20) % 2, scale=1 / 255)
     recipe = SimpleNamespace(
-        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False
+        epochs=2, batch_size=5, learning_rate=1e-2, weight_decay=0.0, shift=0, flip=False, augment=""
     )
 
     def make(seed):

@@ -15,7 +15,10 @@ from edgebuild.errors import Finding
 from edgebuild.graph.codes import codes, real
 from edgebuild.graph.ir import Graph, Grid
 from edgebuild.graph.run import activations, run
+from edgebuild.tasks.classification import Classification
 from tests.networks import NETWORKS, images, network
+
+TASK = Classification()
 
 
 def observed(graph: Graph) -> dict[str, Grid]:
@@ -33,7 +36,7 @@ def coarse(graph: Graph, name: str) -> dict[str, Grid]:
 def test_a_layer_that_is_quantized_alone_gives_what_the_whole_graph_would(name, lower):
     graph = NETWORKS[name]()
     batch = images(graph)
-    rows = {row.node: row for row in sensitivities(graph, lower(graph), batch)}
+    rows = {row.node: row for row in sensitivities(graph, lower(graph), batch, TASK)}
     truth = run(graph, batch).argmax(axis=1)
     assert rows.keys() == {node.name for node in graph if node.weights}
     for layer, row in rows.items():
@@ -44,27 +47,27 @@ def test_a_layer_that_is_quantized_alone_gives_what_the_whole_graph_would(name, 
 
 def test_the_grid_of_the_output_takes_part():
     graph = network()
-    rows = sensitivities(graph, to_int8(graph, coarse(graph, "depth")), images(graph))
+    rows = sensitivities(graph, to_int8(graph, coarse(graph, "depth")), images(graph), TASK)
     assert rows[0].node == "depth"
     assert rows[0].divergence > 3 * rows[1].divergence
 
 
 def test_rows_are_sorted_by_divergence():
     graph = NETWORKS["gated"]()
-    rows = sensitivities(graph, to_w4(graph), images(graph))
+    rows = sensitivities(graph, to_w4(graph), images(graph), TASK)
     assert [row.divergence for row in rows] == sorted((row.divergence for row in rows), reverse=True)
 
 
 def test_a_lossless_precision_is_insensitive():
     graph = network()
     assert {
-        row.divergence for row in sensitivities(graph, replace(graph, precision="w8"), images(graph))
+        row.divergence for row in sensitivities(graph, replace(graph, precision="w8"), images(graph), TASK)
     } == {0.0}
 
 
 def test_divergence_is_never_negative():
     graph = NETWORKS["mobile"]()
-    assert all(row.divergence >= -1e-9 for row in sensitivities(graph, to_w4(graph), images(graph)))
+    assert all(row.divergence >= -1e-9 for row in sensitivities(graph, to_w4(graph), images(graph), TASK))
 
 
 def lowering(graph: Graph, grids: dict[str, Grid]):
@@ -73,7 +76,7 @@ def lowering(graph: Graph, grids: dict[str, Grid]):
 
 def test_nothing_stays_in_float_when_the_budget_is_met():
     graph = network()
-    integer, names = fall_back(graph, lowering(graph, observed(graph)), images(graph), 1.0)
+    integer, names = fall_back(graph, lowering(graph, observed(graph)), images(graph), 1.0, TASK)
     assert names == ()
     assert all(node.grid is not None for node in integer)
 
@@ -81,10 +84,15 @@ def test_nothing_stays_in_float_when_the_budget_is_met():
 def test_layers_stay_in_float_from_the_most_sensitive_on():
     graph = NETWORKS["mobile"]()
     batch, grids = images(graph), observed(graph)
-    order = [row.node for row in sensitivities(graph, to_int8(graph, grids), batch)]
+    order = [row.node for row in sensitivities(graph, to_int8(graph, grids), batch, TASK)]
     third = order[2]
     mixed, names = fall_back(
-        graph, lowering(graph, grids), batch, 0.0, lambda lowered: float(lowered[third].grid is not None)
+        graph,
+        lowering(graph, grids),
+        batch,
+        0.0,
+        TASK,
+        lambda lowered: float(lowered[third].grid is not None),
     )
     assert names == tuple(order[:3])
     assert {node.name for node in mixed if node.weights and node.grid is None} == set(names)
@@ -96,7 +104,7 @@ def test_the_budget_is_kept_on_the_images_given():
     truth = run(graph, batch).argmax(axis=1)
     grids = {name: Grid(grid.scale * 3, grid.zero_point // 3) for name, grid in observed(graph).items()}
     lost = float((run(to_int8(graph, grids), batch).argmax(axis=1) != truth).mean())
-    mixed, names = fall_back(graph, lowering(graph, grids), batch, lost * 0.9)
+    mixed, names = fall_back(graph, lowering(graph, grids), batch, lost * 0.9, TASK)
     assert names
     assert (run(mixed, batch).argmax(axis=1) != truth).mean() <= lost * 0.9
 
@@ -104,7 +112,7 @@ def test_the_budget_is_kept_on_the_images_given():
 def test_a_budget_that_nothing_can_meet_is_a_finding():
     graph = network()
     with pytest.raises(Finding, match="loses 100.00% even with all 4 layers in float32"):
-        fall_back(graph, lowering(graph, observed(graph)), images(graph), 0.5, lambda _: 1.0)
+        fall_back(graph, lowering(graph, observed(graph)), images(graph), 0.5, TASK, lambda _: 1.0)
 
 
 def test_biases_may_be_corrected_for_what_stays_in_float():
@@ -115,7 +123,7 @@ def test_biases_may_be_corrected_for_what_stays_in_float():
         return to_int8(correct_bias(graph, to_int8(graph, grids, names), batch), grids, names)
 
     mixed, names = fall_back(
-        graph, lower, batch, 0.0, lambda lowered: float(lowered["depth"].grid is not None)
+        graph, lower, batch, 0.0, TASK, lambda lowered: float(lowered["depth"].grid is not None)
     )
     assert "depth" in names
     np.testing.assert_allclose(

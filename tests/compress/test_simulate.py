@@ -19,6 +19,7 @@ from edgebuild.data.split import Split
 from edgebuild.graph.codes import codes, real
 from edgebuild.graph.ir import Graph, Grid, Weight
 from edgebuild.graph.run import activations, run
+from edgebuild.tasks.classification import Classification
 from edgebuild.train.loop import fit
 from edgebuild.train.losses import distillation
 from tests.networks import LABELS, NETWORKS, Maker, images, network
@@ -32,6 +33,7 @@ class Recipe:
     weight_decay: float = 0.0
     shift: int = 0
     flip: bool = False
+    augment: str = ""
 
 
 EVERY = pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -210,7 +212,7 @@ def test_fine_tuning_takes_the_simulation_closer_to_its_teacher(backend):
     before = np.square(simulation.logits(pixels / np.float32(255)) - guide).mean()
     fit(
         tf, keras, simulation_trainee(tf, simulation, 1 / 255, distillation(1.0, 1.0)), examples, examples,
-        Recipe(), seed=1, on_epoch=lambda epoch: None, guide=guide,
+        Recipe(), task=Classification(), seed=1, on_epoch=lambda epoch: None, guide=guide,
     )  # fmt: skip
     lowered = to_w4(simulation.graph())
     assert np.square(run(lowered, pixels / np.float32(255)) - guide).mean() < 0.5 * before

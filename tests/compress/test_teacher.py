@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from edgebuild.compress.quantize import to_int8
 from edgebuild.compress.ranges import observe
-from edgebuild.compress.teacher import as_logits, open_teacher
+from edgebuild.compress.teacher import _arranging, open_teacher
 from edgebuild.errors import DataError, UsageError
 from edgebuild.formats import keras as keras_format
 from edgebuild.formats.registry import open_writer
 from edgebuild.graph.freeze import freeze
 from edgebuild.graph.run import run
+from edgebuild.tasks.classification import Classification
 from edgebuild.zoo.ds_cnn import ds_cnn
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -27,7 +29,9 @@ def model(backend):
 
 def ask(backend, path, classes=3, shape=(8, 8, 1)):
     tf, keras = backend
-    opened = open_teacher(tf, keras, path, scale=1 / 255, shape=shape, classes=classes, threads=1)
+    names = tuple(map(str, range(classes)))
+    task = Classification()
+    opened = open_teacher(tf, keras, path, task=task, scale=1 / 255, shape=shape, classes=names, threads=1)
     return opened(IMAGES)
 
 
@@ -63,14 +67,14 @@ def test_a_teacher_of_other_images_is_refused(backend, model, tmp_path, ending):
 
 def test_probabilities_become_log_probabilities():
     probabilities = np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32)
-    found = as_logits(probabilities)
+    found = Classification().as_outputs(probabilities)
     powers = np.exp(found)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), probabilities, atol=1e-6)
 
 
 def test_logits_stay_as_they_are():
     logits = np.array([[2.0, -1.0], [0.5, 0.6]], np.float32)
-    assert as_logits(logits) is logits
+    assert Classification().as_outputs(logits) is logits
 
 
 def test_a_teacher_of_other_classes_is_refused(backend, model, tmp_path):
@@ -88,3 +92,63 @@ def test_a_missing_file_is_named(backend, tmp_path):
     for name in ("net.keras", "net.onnx", "net.tflite"):
         with pytest.raises(DataError, match=name):
             ask(backend, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape", "fed"),
+    [
+        ((4, 5, 3), (4, 5, 3), (2, 4, 5, 3)),
+        ((3, 4, 5), (4, 5, 3), (2, 3, 4, 5)),
+        ((3, "h", "w"), (4, 5, 3), (2, 3, 4, 5)),
+        ((None, None, 3), (4, 5, 3), (2, 4, 5, 3)),
+        ((60,), (4, 5, 3), (2, 60)),
+        ((9, 3), (9, 1, 3), (2, 9, 3)),
+        ((3, 9), (9, 1, 3), (2, 3, 9)),
+        ((4, 5), (4, 5, 1), (2, 4, 5)),
+        ((5, 4), (4, 5, 1), None),
+        ((4, 5, 4), (4, 5, 3), None),
+        ((), (4, 5, 3), None),
+    ],
+)
+def test_images_are_arranged_as_the_file_takes_them(dims, shape, fed):
+    images = np.zeros((2, *shape), np.float32)
+    arrange = _arranging(dims, shape)
+    assert (None if arrange is None else arrange(images).shape) == fed
+
+
+def test_a_saved_model_teaches(backend, model, tmp_path):
+    model.export(tmp_path / "saved", verbose=False)
+    expected = model(IMAGES.astype(np.float32) / np.float32(255), training=False).numpy()
+    np.testing.assert_allclose(ask(backend, tmp_path / "saved"), expected, atol=1e-4)
+
+
+def test_a_saved_model_of_other_images_is_refused(backend, model, tmp_path):
+    model.export(tmp_path / "saved", verbose=False)
+    with pytest.raises(
+        DataError, match=r"saved must take images of shape \(9, 9, 1\) .*takes \[\(8, 8, 1\)\]"
+    ):
+        ask(backend, tmp_path / "saved", shape=(9, 9, 1))
+
+
+def flattening(path, batch):
+    """An ONNX file that flattens images of 8×8."""
+    ends = [("image", [batch, 8, 8, 1]), ("flat", [batch, 64])]
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims) for name, dims in ends]
+    node = onnx.helper.make_node("Flatten", ["image"], ["flat"])
+    graph = onnx.helper.make_graph([node], "flattening", infos[:1], infos[1:])
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_an_onnx_file_takes_one_image_or_any_number(backend, tmp_path, batch):
+    flattening(tmp_path / "net.onnx", batch)
+    assert ask(backend, tmp_path / "net.onnx", classes=64).shape == (9, 64)
+
+
+def test_an_onnx_file_of_so_many_images_is_refused(backend, tmp_path):
+    flattening(tmp_path / "net.onnx", 4)
+    with pytest.raises(
+        DataError, match=r"one or any number of them, but it takes tensor\(float\)\[4, 8, 8, 1\]"
+    ):
+        ask(backend, tmp_path / "net.onnx", classes=64)

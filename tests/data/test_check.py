@@ -62,7 +62,7 @@ def test_codes_of_one_byte_above_the_scale_are_refused() -> None:
         run(bad)
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 6), (2, 3, 2), (2, 3, 2, 5), (2, 0, 2, 1), (2, 3, 2, 1, 1)])
+@pytest.mark.parametrize("shape", [(2,), (2, 6), (2, 3, 2), (2, 3, 2, 65), (2, 0, 2, 1), (2, 3, 2, 1, 1)])
 def test_arrays_that_are_no_images_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"shape \(n, height, width, channels\)"):
         run(np.zeros(shape))
@@ -89,7 +89,7 @@ def test_another_number_of_labels_is_refused() -> None:
         run(images(), np.array([0, 1, 0]))
 
 
-@pytest.mark.parametrize("labels", [np.array([0.0, 1.0]), np.array([[0], [1]])])
+@pytest.mark.parametrize("labels", [np.array([0.0, 1.0]), np.array([["a"], ["b"]]), np.zeros((2, 2, 2))])
 def test_labels_that_are_no_list_of_whole_numbers_are_refused(labels: npt.NDArray[np.generic]) -> None:
     with pytest.raises(DataError, match="whole numbers of shape"):
         run(images(), labels)

@@ -80,7 +80,7 @@ def test_reading_needs_only_numpy() -> None:
         ({"classes": None}, "classes is missing"),
         ({"images": split().real()}, "images must be uint8, but is float32"),
         ({"images": np.full((4, 3, 2, 1), np.nan)}, "float64 with NaN or infinite values"),
-        ({"labels": np.array([0, 1, 1, 0], np.int32)}, "labels must be int64, but is int32"),
+        ({"labels": np.array([0, 1, 1, 0], np.int32)}, "labels must be int64 or float32, but is int32"),
         ({"labels": np.array([0, 1, 2, 0])}, "label 2 is 2"),
         ({"labels": np.array([0, 1])}, "2 labels for 4 images"),
         ({"images": np.zeros((0, 3, 2, 1), np.uint8), "labels": np.zeros(0, np.int64)}, "at least one image"),

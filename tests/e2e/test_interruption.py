@@ -19,7 +19,7 @@ from edgebuild.build.declaration import declarations
 from edgebuild.build.hashes import cached_md5
 from tests.e2e.clone import Clone, make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 KILLS = 20
 #: How a build ends early: the signal, and whom it hits.

@@ -42,6 +42,20 @@ def test_percentiles_are_nearest_ranks_in_microseconds() -> None:
     assert (found.runs, found.batch) == (100, 1)
 
 
+def test_blocks_are_medians_of_timings_that_followed_one_another() -> None:
+    # the call that decides the batch, then 1 to 100 µs: blocks of five
+    clock = FakeClock(costs=chain([9_000_000], (1000 * n for n in range(1, 101))))
+    found = measure(clock.work, warmup=0, runs=100, clock=clock)
+    assert found.blocks == tuple(5 * block + 3.001 for block in range(20))
+
+
+@pytest.mark.parametrize(("runs", "blocks"), [(1, 1), (7, 7), (47, 20)])
+def test_no_block_is_empty(runs: int, blocks: int) -> None:
+    clock = FakeClock()
+    found = measure(clock.work, warmup=0, runs=runs, clock=clock)
+    assert len(found.blocks) == blocks
+
+
 def test_warm_up_is_not_counted() -> None:
     clock = FakeClock(costs=chain([5_000_000] * 8, repeat(2000)))
     found = measure(clock.work, warmup=7, runs=5, clock=clock)

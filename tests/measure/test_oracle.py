@@ -7,18 +7,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import binom
 
 from edgebuild.errors import ParityError
-from edgebuild.measure.oracle import GRID_LIMITS, HALF, Limit, Verdict, compare, judge
+from edgebuild.measure.oracle import GRID_LIMITS, HALF, Comparison, Limit, Verdict, _share_kept, judge
+from edgebuild.tasks.classification import Classification
+from edgebuild.tasks.regression import Regression, Target
 
 STEP = 0.25
+
+
+def compare(outputs, reference, step, chunk=5):
+    """The verdict of a classification, whose images nobody looks at."""
+    compared = Comparison(Classification(), step)
+    for start in range(0, len(outputs), chunk):
+        part = slice(start, start + chunk)
+        compared.add(outputs[part], reference[part], np.zeros((0, 1, 1, 1), np.float32))
+    assert compared.images == len(outputs)
+    return compared.verdict(np.zeros(len(outputs), np.int64))
+
+
 codes = hnp.arrays(np.int64, (8, 4), elements=st.integers(-128, 127))
 
 
 @given(codes)
 def test_a_file_that_says_the_same_is_wholly_equal(reference):
     logits = (reference * STEP).astype(np.float32)
-    assert compare(logits, logits, STEP) == Verdict(8, 1.0, 1.0, 0)
+    assert compare(logits, logits, STEP) == Verdict(8, 1.0, 1.0, 0, outputs=32, most=0)
     for limit in (*GRID_LIMITS.values(), HALF):
         judge(compare(logits, logits, STEP), limit, "a file")
 
@@ -59,6 +74,48 @@ def test_a_share_of_few_images_is_at_least_one_image_unless_all_must_agree(image
             judge(verdict, HALF, "a file")
 
 
+@pytest.mark.parametrize(
+    ("outputs", "differing", "passes"),
+    [
+        (640, 2, True),
+        (640, 5, True),
+        (640, 6, False),
+        (4000, 13, True),
+        (4000, 18, False),
+        (100_000, 140, False),
+    ],
+)
+def test_few_outputs_may_differ_more_often_than_the_rate_by_chance(outputs, differing, passes):
+    verdict = Verdict(160, 1.0, 1 - differing / outputs, 1, outputs=outputs)
+    if passes:
+        assert judge(verdict, GRID_LIMITS["onnx"], "a file") is verdict
+    else:
+        with pytest.raises(ParityError):
+            judge(verdict, GRID_LIMITS["onnx"], "a file")
+
+
+@given(st.integers(10, 5000), st.floats(0.9, 0.9999))
+def test_what_is_refused_is_less_probable_than_one_in_a_thousand(outputs, share):
+    differing = next(
+        count for count in range(outputs + 1) if not _share_kept(1 - count / outputs, outputs, share)
+    )
+    assert binom.sf(differing - 1, outputs, 1 - share) < 1e-3
+
+
+def test_single_outputs_may_be_further_away_in_float16_but_not_one_in_a_thousand():
+    reference = np.tile(np.array([[40.0, 0.0]], np.float32), (1000, 1)) * STEP
+    for further, passes in ((2, True), (3, False)):
+        logits = reference.copy()
+        logits[:further, 1] += 11 * STEP
+        verdict = compare(logits, reference, STEP, chunk=300)
+        assert (verdict.steps, verdict.most) == (11, 0 if passes else 11)
+        if passes:
+            judge(verdict, HALF, "a file")
+        else:
+            with pytest.raises(ParityError, match="on 1,000 images"):
+                judge(verdict, HALF, "a file")
+
+
 def test_a_verdict_is_written_to_six_decimals():
     assert Verdict(3, 2 / 3, 1 / 3, 1).as_json() == {
         "images": 3,
@@ -66,3 +123,15 @@ def test_a_verdict_is_written_to_six_decimals():
         "equal": 0.333333,
         "steps": 1,
     }
+
+
+def test_quantities_of_a_float_file_are_compared_by_their_size():
+    task = Regression((Target("age", 0.0, 1.0, 0.5),))
+    reference = np.linspace(-1, 1, 50, dtype=np.float32)[:, None]
+    compared = Comparison(task, None)
+    compared.add(reference + np.float32(0.01), reference, np.zeros((50, 1, 1, 1), np.float32))
+    verdict = compared.verdict(reference)
+    assert verdict.as_json() == {"images": 50, "labels": 1.0, "equal": None, "steps": None, "error": 0.005}
+    judge(verdict, Limit(0.0, 0, 0.995), "a file")
+    with pytest.raises(ParityError, match=r"at most 5.00% of their range apart"):
+        judge(Verdict(50, 1.0, error=0.05), Limit(0.0, 0, 0.995), "a file")

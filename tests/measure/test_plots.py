@@ -30,8 +30,8 @@ CURVES = {
 def draw_all(folder: Path, summary: dict[str, Any], latency: dict[str, Any]) -> dict[str, bytes]:
     folder.mkdir()
     plots.training_curves(folder / "curves.png", CURVES)
-    plots.trade_off(folder / "size.png", points(summary), cost="KiB", title="Size")
-    plots.trade_off(folder / "latency.png", points(summary, latency), cost="µs", title="Latency")
+    plots.trade_off(folder / "size.png", points(summary), cost="KiB")
+    plots.trade_off(folder / "latency.png", points(summary, latency), cost="µs")
     plots.confusion_matrix(
         folder / "confusion.png", np.array([[9, 1], [0, 0]]), ["cat", "doggy"], title="Errors"
     )
@@ -95,13 +95,13 @@ def test_a_label_without_room_is_left_out(tmp_path: Path) -> None:
 
 
 def test_no_measured_variant_is_a_finding(tmp_path: Path) -> None:
-    with pytest.raises(Finding, match="Latency: at least one measured variant"):
-        plots.trade_off(tmp_path / "x.png", [], cost="µs", title="Latency")
+    with pytest.raises(Finding, match="accuracy against µs: at least one measured variant"):
+        plots.trade_off(tmp_path / "x.png", [], cost="µs")
     assert not (tmp_path / "x.png").exists()
 
 
 def test_one_variant_is_enough(tmp_path: Path, summary: dict[str, Any]) -> None:
-    plots.trade_off(tmp_path / "x.png", points(summary)[:1], cost="KiB", title="Size")
+    plots.trade_off(tmp_path / "x.png", points(summary)[:1], cost="KiB")
     assert (tmp_path / "x.png").stat().st_size > 5_000
 
 

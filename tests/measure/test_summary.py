@@ -16,6 +16,7 @@ from edgebuild.measure.latency import Latency
 from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.size import FileFacts
 from edgebuild.measure.summary import latency_table, summary
+from edgebuild.tasks.classification import Classification
 from edgebuild.variant import Variant
 
 TEACHER = Variant("teacher", "keras", "fp32")
@@ -27,6 +28,7 @@ ONE_WRONG = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, 1.1234567]], np.float32)
 def inputs(**changes: Any) -> dict[str, Any]:
     ids = (TEACHER.id, EXPORT.id)
     return {
+        "task": Classification(),
         "dataset": {"name": "pets"},
         "reference": TEACHER.id,
         "sources": {EXPORT.id: TEACHER.id},
@@ -40,7 +42,7 @@ def inputs(**changes: Any) -> dict[str, Any]:
 
 def test_it_has_the_fields_of_the_contract_in_order() -> None:
     found = summary([TEACHER, EXPORT], **inputs())
-    assert list(found) == ["schema", "dataset", "reference", "variants"]
+    assert list(found) == ["schema", "task", "quality", "dataset", "reference", "variants"]
     assert list(found["variants"][0]) == [
         "id",
         "model",
@@ -56,12 +58,14 @@ def test_it_has_the_fields_of_the_contract_in_order() -> None:
         "accuracy",
         "accuracy_ci95",
         "accuracy_drop",
+        "metrics",
         "agreement_with_reference",
         "agreement_with_source",
         "max_abs_error",
         "oracle_labels",
         "oracle_equal",
         "oracle_steps",
+        "oracle_outputs",
     ]
 
 
@@ -129,7 +133,7 @@ def test_bad_logits_name_the_variant(bad: Any) -> None:
 
 
 def test_latencies_have_the_fields_of_the_contract_and_say_what_was_not_run() -> None:
-    latency = Latency(p50=1.0, p90=2.0, p99=3.0, mean=1.5, runs=10, batch=1)
+    latency = Latency(p50=1.0, p90=2.0, p99=3.0, mean=1.5, runs=10, batch=1, blocks=(1.0, 1.5))
     measurements = {
         TEACHER.id: Measurement(2, latency, 5.0, 900.0, 10_000, None),
         EXPORT.id: Measurement(1, None, None, None, None, "no runtime here"),
@@ -138,6 +142,7 @@ def test_latencies_have_the_fields_of_the_contract_and_say_what_was_not_run() ->
     teacher, export = found["variants"]
     assert found["host"] == {"cpu": "x"}
     assert teacher["latency_us"] == {"p50": 1.0, "p90": 2.0, "p99": 3.0, "mean": 1.5}
+    assert (teacher["blocks_us"], export["blocks_us"]) == ([1.0, 1.5], None)
     assert (teacher["threads"], teacher["load_ms"], teacher["peak_rss_bytes"]) == (2, 5.0, 10_000)
     assert teacher["not_run"] is None
     assert (export["latency_us"], export["load_ms"], export["peak_rss_bytes"]) == (None, None, None)

@@ -72,3 +72,19 @@ def test_names_of_modules_in_strings_are_renamed_and_words_are_not() -> None:
     assert portable._renamed(content, "x") == (
         b'from x import mil\n    import x.errors\nNAME = "x.mil"\nWHO = "edgebuild"\n'
     )
+
+
+def test_beside_other_installed_packages_only_edgebuilds_own_code_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    (packages / "edgebuild").symlink_to(portable._SOURCE / "edgebuild")
+    (packages / "numpy").mkdir()
+    (packages / "numpy/__init__.py").write_text("import sys\n")
+    monkeypatch.setattr(portable, "_SOURCE", packages)
+    there, here = tmp_path / "there", tmp_path / "here"
+    name = carry(LITERT, there)
+    monkeypatch.undo()
+    assert carry(LITERT, here) == name
+    assert texts(there) == texts(here)

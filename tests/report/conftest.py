@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edgebuild.assumptions import Cost
 from edgebuild.data.split import Split
 from edgebuild.graph.count import Counts
 from edgebuild.graph.ir import Graph, Grid, Node, Weight
@@ -21,7 +20,9 @@ from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.size import FileFacts
 from edgebuild.measure.summary import latency_table, summary
 from edgebuild.params import read
+from edgebuild.params.cost import Cost
 from edgebuild.report.evidence import Evidence
+from edgebuild.tasks.classification import Classification
 from edgebuild.variant import Variant
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,7 @@ def build(cost: Cost) -> Callable[..., Evidence]:
         return Evidence(
             summary=summary(
                 variants,
+                task=Classification(),
                 dataset={"name": "pets & <b>co</b>", "sha256": "0" * 64, "train_images_in_test": 0},
                 reference="teacher-keras-fp32",
                 sources={variant.id: f"{variant.model}-keras-fp32" for variant in exported},
@@ -120,6 +122,7 @@ def build(cost: Cost) -> Callable[..., Evidence]:
                 host=HOST,
                 measurements={name: measurement(p50) for name, (_, p50, _) in built.items()},
             ),
+            task=Classification(),
             test=test,
             logits=logits,
             graphs={precision: graph(precision) for precision in ("fp32", "int8")},

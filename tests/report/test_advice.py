@@ -39,7 +39,7 @@ def test_of_times_that_are_close_the_smaller_file_wins(build: Callable[..., Evid
 
 def test_where_none_is_tolerated_the_most_accurate_is_named_as_such(build: Callable[..., Evidence]) -> None:
     found = picked(build(pruned_coreml_int8=(12_000, None, 30)))["Core ML"]
-    assert found == [("pruned-coreml-int8", "most accurate; none loses as little as is tolerated")]
+    assert found == [("pruned-coreml-int8", "best; none loses as little as is tolerated")]
 
 
 def test_a_runtime_that_is_not_built_is_not_mentioned(build: Callable[..., Evidence]) -> None:
@@ -57,12 +57,12 @@ def test_figures_compare_with_the_teacher_in_the_same_format(evidence: Evidence)
 @pytest.mark.parametrize(
     ("paired", "words"),
     [
-        (Paired(0, 0), "It is right on exactly the same of 400 test images as t."),
-        (Paired(3, 2), "is proven: of 400 test images it loses 3 that t gets right, and gains 2"),
-        (Paired(9, 0), "It is less accurate: of 400"),
-        (Paired(0, 9), "It is more accurate: of 400"),
-        (Paired(99, 0), "(exact McNemar test, p < 0.001)."),
+        (Paired(0, 0), "It is right on exactly the same of 400 test examples as t."),
+        (Paired(3, 2), "is proven: of 400 test examples it loses 3 that t gets right, and gains 2"),
+        (Paired(9, 0), "Accuracy is lower: of 400"),
+        (Paired(0, 9), "Accuracy is higher: of 400"),
+        (Paired(99, 0), "(McNemar’s test, p < 0.001)."),
     ],
 )  # fmt: skip
 def test_a_verdict_says_what_is_proven(paired: Paired, words: str) -> None:
-    assert words in verdict("t", paired, 400)
+    assert words in verdict("t", "accuracy", paired, 400)

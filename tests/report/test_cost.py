@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgebuild.assumptions import Cost
+from edgebuild.params.cost import Cost
 from edgebuild.report.arithmetic import Term, missing, product, total
 from edgebuild.report.cost import Comparison, Measured, compare, words
 

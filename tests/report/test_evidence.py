@@ -16,6 +16,7 @@ from edgebuild.json_file import write_json
 from edgebuild.measure import layers
 from edgebuild.report.evidence import Evidence, read
 from edgebuild.report.page import page
+from edgebuild.tasks.classification import Classification
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ def built(tmp_path: Path, evidence: Evidence) -> Path:
 
 
 def test_what_is_read_makes_the_page_that_the_stage_makes(built: Path, evidence: Evidence) -> None:
-    assert page(read(built, evidence.cost)) == page(evidence)
+    assert page(read(built, Classification(), evidence.cost)) == page(evidence)
 
 
 @pytest.mark.parametrize(
@@ -54,19 +55,21 @@ def test_what_is_read_makes_the_page_that_the_stage_makes(built: Path, evidence:
 def test_what_is_missing_is_named_with_the_way_out(name: str, built: Path, evidence: Evidence) -> None:
     (built / name).unlink()
     with pytest.raises(DataError, match=rf"{name} does not exist.*dvc repro"):
-        read(built, evidence.cost)
+        read(built, Classification(), evidence.cost)
 
 
 def test_damaged_answers_are_named(built: Path, evidence: Evidence) -> None:
     (built / "metrics/predictions/pruned-onnx-w8.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"pruned-onnx-w8.npy is no array.*delete it and run dvc repro"):
-        read(built, evidence.cost)
+        read(built, Classification(), evidence.cost)
 
 
 def test_answers_of_another_build_are_refused(built: Path, evidence: Evidence) -> None:
     np.save(built / "metrics/predictions/pruned-onnx-w8.npy", np.zeros((59, 3), np.float32))
-    with pytest.raises(DataError, match=r"60 images × 3 classes .* its shape is \(59, 3\).* run dvc repro"):
-        read(built, evidence.cost)
+    with pytest.raises(
+        DataError, match=r"3 answers for 60 examples .* its shape is \(59, 3\).* run dvc repro"
+    ):
+        read(built, Classification(), evidence.cost)
 
 
 def test_a_cost_of_what_was_not_built_is_refused(built: Path, evidence: Evidence) -> None:
@@ -74,7 +77,7 @@ def test_a_cost_of_what_was_not_built_is_refused(built: Path, evidence: Evidence
     with pytest.raises(
         DataError, match=r"cost.edge of params.yaml is pruned-litert-w4.* it has teacher-keras-fp32"
     ):
-        read(built, cost)
+        read(built, Classification(), cost)
 
 
 def test_the_integer_file_is_the_devices_if_that_is_one(on: Callable[..., Evidence]) -> None:

@@ -102,7 +102,7 @@ def test_names_from_files_are_text_and_never_markup(written: str, document: Docu
         "From the teacher, teacher-litert-fp32 , to the device’s file, pruned-litert-int8 :",
         "100 × smaller",
         "20 × faster",
-        "pruned-litert-int8 loses 1 of 60 test images that teacher-keras-fp32 gets right, and gains 0",
+        "pruned-litert-int8 loses 1 of 60 test examples that teacher-keras-fp32 gets right, and gains 0",
         "Guo et al., On Calibration of Modern Neural Networks, ICML 2017",
         "100,000 users × 50 requests per user and day × 30 days 150,000,000",
         "CPU <1>, 2 cores, Linux, Python 3.11, numpy 2.",

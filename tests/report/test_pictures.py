@@ -13,13 +13,25 @@ from edgebuild.report.mistakes import mistakes
 from edgebuild.report.pictures import data_uri, mean_bytes, png
 
 
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (2, "L")])
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
 def test_a_picture_has_the_values_of_the_image(channels: int, mode: str) -> None:
     image = np.arange(4 * channels, dtype=np.uint8).reshape(2, 2, channels)
     shown = Image.open(io.BytesIO(png(image, 1 / 16)))
     expected = np.rint(image * (255 / 16)).astype(np.uint8)
     assert shown.mode == mode
-    assert np.array_equal(np.asarray(shown), expected if channels == 3 else expected[..., 0])
+    assert np.array_equal(np.asarray(shown), expected[..., 0] if channels == 1 else expected)
+
+
+def test_channels_that_are_no_colours_are_shown_one_below_the_other() -> None:
+    image = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    shown = np.asarray(Image.open(io.BytesIO(png(image, 1 / 255))))
+    assert np.array_equal(shown, [[0, 2], [4, 6], [1, 3], [5, 7]])
+
+
+def test_a_window_of_a_sensor_has_a_line_per_channel_and_time_to_the_right() -> None:
+    window = np.arange(15, dtype=np.uint8).reshape(5, 1, 3)
+    shown = np.asarray(Image.open(io.BytesIO(png(window, 1 / 255))))
+    assert np.array_equal(shown, window[:, 0].T)
 
 
 def test_a_picture_is_the_same_bytes_each_time() -> None:

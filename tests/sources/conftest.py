@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image as Pillow
 
+from edgebuild.params.data import Data
 from edgebuild.sources.fashion_mnist import FILES
+
+
+def data(**changes: Any) -> Data:
+    """Section ``data`` of params.yaml: the digits, but for ``changes``."""
+    plain = Data(source="digits", folder="", download=False, validation=1, calibration=1, test=1, seed=1)
+    return replace(plain, **changes)
+
+
+def photo(
+    path: Path, colour: tuple[int, ...] = (200, 30, 60), size: tuple[int, int] = (8, 6), seed: int = 0
+) -> Path:
+    """Write a picture of noise around ``colour``, ``size`` being (height, width), and its folders."""
+    noise = np.random.default_rng(seed).integers(-20, 20, (*size, len(colour)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    Pillow.fromarray(pixels[..., 0] if len(colour) == 1 else pixels).save(path)
+    return path
 
 
 def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:

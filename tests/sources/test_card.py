@@ -61,3 +61,39 @@ def test_the_hash_of_the_whole_changes_with_any_split() -> None:
     two["validation"] = split(21, [0])
     assert card(one, "pets")["sha256"] != card(two, "pets")["sha256"]
     assert card(one, "pets")["splits"]["train"] == card(two, "pets")["splits"]["train"]
+
+
+def test_it_counts_images_that_are_there_again_with_another_label() -> None:
+    parts = splits()
+    assert "contradictions" not in card(parts, "pets")
+    parts["validation"] = replace(parts["validation"], images=parts["train"].images[:1])  # a cat again
+    assert "contradictions" not in card(parts, "pets")
+    parts["test"] = replace(parts["test"], images=parts["train"].images[[0, 2]])  # the cat, called a dog
+    assert card(parts, "pets")["contradictions"] == 3
+
+
+def test_the_targets_of_a_regression_are_described_by_their_range() -> None:
+    parts = {
+        name: replace(part, labels=np.array([[1.0, 2.0], [3.0, 8.0]], np.float32)[: len(part)])
+        for name, part in splits().items()
+        if name != "train"
+    }
+    images = splits()["train"].images
+    train = Split(images, np.array([[0, 1], [2, 3], [4, 5]], np.float32), 1 / 255, ("x", "y"))
+    found = card({"train": train, **{k: replace(v, classes=("x", "y")) for k, v in parts.items()}}, "pets")
+    assert found["splits"]["train"]["targets"] == {
+        "x": {"min": 0.0, "mean": 2.0, "max": 4.0},
+        "y": {"min": 1.0, "mean": 3.0, "max": 5.0},
+    }
+
+
+def test_several_labels_of_one_image_are_counted_each() -> None:
+    labels = np.array([[1, 1], [0, 1], [0, 0]])
+    parts = {name: replace(part, labels=labels[: len(part)]) for name, part in splits().items()}
+    assert card(parts, "pets")["splits"]["train"]["per_class"] == {"cat": 1, "dog": 2}
+
+
+def test_how_codes_were_made_and_what_was_left_out_is_there_where_it_is_known() -> None:
+    found = card(splits(), "pets", features={"kind": "log-mel", "floor_db": -80.0}, dropped={"too short": 3})
+    assert found["features"] == {"kind": "log-mel", "floor_db": -80.0}
+    assert found["dropped"] == {"too short": 3}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgebuild.errors import DataError
 from edgebuild.sources import digits
+from tests.sources.conftest import data
 
 
 def table(path: Path, cell: str = "0", cells: int = 64, label: str = "1") -> Path:
@@ -23,7 +26,7 @@ def table(path: Path, cell: str = "0", cells: int = 64, label: str = "1") -> Pat
 def test_they_are_what_scikit_learn_loads() -> None:
     from sklearn.datasets import load_digits
 
-    found, theirs = digits.load(None, False), load_digits()
+    found, theirs = digits.load(data(), "classification"), load_digits()
     np.testing.assert_array_equal(found.images[..., 0], theirs.images)
     np.testing.assert_array_equal(found.labels, theirs.target)
     assert found.classes == tuple(map(str, theirs.target_names))
@@ -33,7 +36,8 @@ def test_they_are_what_scikit_learn_loads() -> None:
 
 def test_loading_does_not_import_scikit_learn() -> None:
     code = (
-        "import sys; from edgebuild.sources import digits; digits.load(None, False); "
+        "import sys, types; from edgebuild.sources import digits; "
+        "digits.load(types.SimpleNamespace(), 'classification'); "
         "print('sklearn' in sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -41,11 +45,12 @@ def test_loading_does_not_import_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "download", "key"), [(Path("x"), False, "folder is 'x'"), (None, True, "download")]
+    ("change", "key"),
+    [({"folder": "x"}, r"data\.folder: 'x'"), ({"download": True}, r"data\.download: true")],
 )
-def test_knobs_that_would_do_nothing_are_refused(folder: Path | None, download: bool, key: str) -> None:
-    with pytest.raises(DataError, match=key):
-        digits.load(folder, download)
+def test_knobs_that_would_do_nothing_are_refused(change: dict[str, Any], key: str) -> None:
+    (problem,) = data(**change).problems()
+    assert re.match(f"{key} has no meaning for data.source: digits", problem)
 
 
 @pytest.mark.parametrize(

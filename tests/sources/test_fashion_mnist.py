@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgebuild.errors import DataError
-from edgebuild.sources.fashion_mnist import FILES, Arrays, load, read_idx
-from tests.sources.conftest import fashion, write_idx
+from edgebuild.sources.fashion_mnist import FILES, Arrays, fetch_with_keras, read_idx
+from edgebuild.sources.fashion_mnist import load as load_source
+from edgebuild.sources.source import Source
+from tests.sources.conftest import data, fashion, write_idx
 
 
 def no_fetch() -> Arrays:
     raise AssertionError("nothing may be fetched here")
+
+
+def load(folder: Path | None, download: bool, fetch: Callable[[], Arrays] = fetch_with_keras) -> Source:
+    params = data(source="fashion_mnist", folder=str(folder or ""), download=download)
+    return load_source(params, "classification", fetch)
 
 
 def rewrite(path: Path, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,16 @@ from hypothesis import strategies as st
 
 from edgebuild.data.split import Split
 from edgebuild.errors import DataError
+from edgebuild.params.data import Data
 from edgebuild.sources import digits
-from edgebuild.sources.prepare import SPLITS, apportion, interleave, prepare
+from edgebuild.sources.prepare import SPLITS
+from edgebuild.sources.prepare import prepare as draw
 from edgebuild.sources.source import Source, source
+from edgebuild.sources.strata import apportion, interleave
 
 Labels = npt.NDArray[np.int64]
+
+DIGITS = Data(source="digits", folder="", download=False, validation=1, calibration=1, test=1, seed=1)
 
 
 def numbered(labels: Labels, first: int = 0) -> npt.NDArray[np.uint8]:
@@ -39,6 +45,11 @@ def make(counts: list[int], test_counts: list[int] | None = None) -> Source:
         test_labels = np.repeat(np.arange(len(test_counts)), test_counts)
         test = (numbered(test_labels, 60_000), test_labels)
     return source(numbered(labels), labels, scale=1 / 255, classes=classes, where="made up", test=test)
+
+
+def prepare(whole: Source, **options: Any) -> dict[str, Split]:
+    """The splits, in memory."""
+    return {name: drawn.load() for name, drawn in draw(whole, **options).items()}
 
 
 def per_class(split: Split) -> Labels:
@@ -122,14 +133,14 @@ def test_a_textbook_case_of_largest_remainders() -> None:
 
 
 def test_the_first_ten_calibration_images_of_the_digits_are_ten_digits() -> None:
-    calibration = prepare(digits.load(None, False), validation=200, calibration=200, test=400, seed=1)[
-        "calibration"
-    ]
+    calibration = prepare(
+        digits.load(DIGITS, "classification"), validation=200, calibration=200, test=400, seed=1
+    )["calibration"]
     assert sorted(calibration.labels[:10]) == list(range(10))
 
 
 def test_the_draw_is_the_same_on_every_platform() -> None:
-    splits = prepare(digits.load(None, False), validation=200, calibration=200, test=400, seed=1)
+    splits = prepare(digits.load(DIGITS, "classification"), validation=200, calibration=200, test=400, seed=1)
     found = {
         name: hashlib.sha256(split.images.tobytes() + split.labels.tobytes()).hexdigest()[:16]
         for name, split in splits.items()

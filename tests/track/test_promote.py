@@ -49,7 +49,7 @@ def standing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "up_to_date", lambda root, environ: [])
 
 
-def promoted(root: Path, variant: str = VARIANT, **options: str) -> Promotion:
+def promoted(root: Path, variant: str = VARIANT, **options: Any) -> Promotion:
     return promote(root, store.tracking_uri(root, {}), "p", variant, {}, **options)
 
 
@@ -253,7 +253,7 @@ def test_packages_other_than_the_locks_speak_against_the_stages_that_ran_with_th
     ("change", "reason"),
     [
         ({"oracle_labels": None}, "no comparison with its graph's reference"),
-        ({"oracle_equal": 0.9}, "must give at least 99.9% of the logits"),
+        ({"oracle_equal": 0.9}, "must give at least 95.0% of the logits"),
         ({"oracle_equal": None, "oracle_steps": None, "oracle_labels": 0.98}, "agree on 99.5% of the labels"),
         ({"path": "models/gone.tflite"}, "dvc.lock does not record its file models/gone.tflite"),
         ({"id": "other"}, "metrics/latency.json does not have it"),
@@ -273,12 +273,20 @@ def test_results_that_would_not_be_accepted_now_are_told(
 
 
 @pytest.mark.usefixtures("standing")
+def test_what_the_caller_has_against_it_refuses_it_too(repository: Path) -> None:
+    problem = Problem("too large", "build a smaller one")
+    assert promoted(repository, further=(problem,)).problems == (problem,)
+    forced = promoted(repository, further=(problem,), force="the demo")
+    assert (forced.version, forced.forced) == ("1", "the demo")
+
+
+@pytest.mark.usefixtures("standing")
 def test_the_command_returns_one_when_refused_and_zero_when_promoted_or_forced(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(repository)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("edgebuild.params.read", lambda path: SimpleNamespace(project="p"))
+    monkeypatch.setattr("edgebuild.params.read", lambda path: SimpleNamespace(project="p", budgets=None))
     (repository / "stages/export.py").write_text("# another\n")
     assert main(["promote", VARIANT, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

@@ -220,6 +220,13 @@ def test_numbers_are_flattened_and_nulls_are_left_out() -> None:
     }
 
 
+def test_figures_of_a_task_are_logged_under_names_that_mlflow_takes() -> None:
+    assert variant_metrics({"metrics": {"mae.wind (m/s)": 1.5, "r2.Höhe": 0.5}}, {}) == {
+        "mae.wind _m/s_": 1.5,
+        "r2.H_he": 0.5,
+    }
+
+
 def test_publishing_leaves_the_environment_alone(root: Path, build: Callable[..., Stages]) -> None:
     build()
     before = dict(os.environ)

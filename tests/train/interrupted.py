@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import checkpoint as module
 from edgebuild.train.checkpoint import Checkpoint, Checkpoints
 from edgebuild.train.loop import Epoch, Trainee, fit, total_steps
@@ -49,7 +50,7 @@ def assert_resumes_to_the_same_bits(
                 raise Killed
 
         fit(
-            tf, keras, trainee, data, data, recipe, seed=4, on_epoch=epochs.append,
+            tf, keras, trainee, data, data, recipe, task=Classification(), seed=4, on_epoch=epochs.append,
             guide=guide, after_step=after, checkpoint=checkpoint,
         )  # fmt: skip
         return [np.array(entry) for entry in trainee.state], epochs

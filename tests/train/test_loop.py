@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgebuild.errors import DataError, Finding
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import loop
 from edgebuild.train.loop import fit, inference, keras_trainee, total_steps
 from edgebuild.train.losses import cross_entropy, distillation
@@ -33,6 +34,7 @@ def recipe(**changes):
         "weight_decay": 0.0,
         "shift": 0,
         "flip": False,
+        "augment": "",
     }
     return SimpleNamespace(**(given | changes))
 
@@ -43,7 +45,18 @@ def trained(backend, seed=1, on_epoch=lambda epoch: None, loss=cross_entropy, **
     model = ds_cnn(keras, (6, 6, 1), 2, width=4, blocks=1, stages=1, stem_stride=1)
     used = options.pop("recipe", recipe())
     trainee = keras_trainee(tf, model, problem().scale, loss)
-    fit(tf, keras, trainee, problem(), problem(), used, seed=seed, on_epoch=on_epoch, **options)
+    fit(
+        tf,
+        keras,
+        trainee,
+        problem(),
+        problem(),
+        used,
+        task=Classification(),
+        seed=seed,
+        on_epoch=on_epoch,
+        **options,
+    )
     return model
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgebuild.errors import Finding
+from edgebuild.tasks.classification import Classification
 from edgebuild.train import checkpoint
 from edgebuild.train.checkpoint import Checkpoints
 from edgebuild.train.loop import fit, inference, keras_trainee
@@ -32,6 +33,7 @@ def recipe(**changes):
         "weight_decay": 1e-2,
         "shift": 1,
         "flip": True,
+        "augment": "",
     }
     return SimpleNamespace(**(given | changes))
 
@@ -72,7 +74,7 @@ def test_an_interruption_at_the_end_of_an_epoch_repeats_no_step(backend, tmp_pat
     def train(on_epoch):
         trainee = keras_trainee(tf, small(keras, 1), 1 / 255, cross_entropy)
         fit(
-            tf, keras, trainee, data(), data(), recipe(), seed=1, on_epoch=on_epoch,
+            tf, keras, trainee, data(), data(), recipe(), task=Classification(), seed=1, on_epoch=on_epoch,
             after_step=steps.append, checkpoint=every_step(tmp_path, steps),
         )  # fmt: skip
 
@@ -94,7 +96,7 @@ def test_a_training_that_had_ended_is_not_repeated_and_its_curve_is_told_again(b
         model = small(keras, seed)
         trainee = keras_trainee(tf, model, 1 / 255, cross_entropy)
         fit(
-            tf, keras, trainee, data(), data(), recipe(), seed=1, on_epoch=epochs.append,
+            tf, keras, trainee, data(), data(), recipe(), task=Classification(), seed=1, on_epoch=epochs.append,
             after_step=steps.append, checkpoint=stage.of("round-1"),
         )  # fmt: skip
         return [np.array(weight) for weight in model.variables]
@@ -113,7 +115,7 @@ def test_a_training_of_less_than_a_minute_leaves_no_file(backend, tmp_path):
     tf, keras = backend
     trainee = keras_trainee(tf, small(keras, 1), 1 / 255, cross_entropy)
     fit(
-        tf, keras, trainee, data(), data(), recipe(), seed=1, on_epoch=lambda epoch: None,
+        tf, keras, trainee, data(), data(), recipe(), task=Classification(), seed=1, on_epoch=lambda epoch: None,
         checkpoint=Checkpoints(tmp_path, print, print).of("student"),
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == []

@@ -3,18 +3,21 @@
 Found by reading the syntax of the files without running them, so the answer is
 the same everywhere. A package's ``__init__`` runs when a module of it is
 imported, so it counts, unless it holds a docstring only. Data that lies beside
-an importing file and is named in it, as package data is, counts too.
+an importing file and is named in it, as package data is, counts too. What params.yaml names
+(`edgebuild.build.named`) is read as well: functions, with all that they import, and files.
 """
 
 from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
+from edgebuild.build import named
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.importing import has_code, listed, mentions
 from edgebuild.errors import DeclarationError
@@ -24,6 +27,8 @@ __all__ = ["STAGES", "Difference", "compare", "has_code", "imports", "is_code", 
 SOURCES = ("src", ".")
 #: The folder of stage files: what `edgebuild run STAGE` executes.
 STAGES = "stages"
+#: What it imports is named in params.yaml, and read from there.
+FINDER = "src/edgebuild/user_function.py"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,9 @@ def compare(root: Path) -> list[Difference]:
         UsageError: dvc.yaml cannot be understood, or a stage file is missing or is not Python.
     """
     result = []
+    values = named.values_of(root)
     for base, group in groupby(declarations(root).values(), key=lambda stage: stage.base):
-        found = [difference for stage in group if (difference := _compare(root, stage)) is not None]
+        found = [difference for stage in group if (difference := _compare(root, stage, values)) is not None]
         missing = set().union(*(lacking for lacking, _ in found))
         needless = [path for path in (found[0][1] if found else ()) if all(path in each for _, each in found)]
         if missing or needless:
@@ -66,23 +72,29 @@ def unread(root: Path) -> list[str]:
     return [
         f"{path}:{line}: {code}"
         for path in sorted(files)
-        if path.endswith(".py")
+        if path.endswith(".py") and path != FINDER
         for line, code in mentions(root / path, _package(root, root / path)).unread
     ]
 
 
-def imports(root: Path, file: Path) -> frozenset[str]:
-    """``file`` and every file of the repository that it imports, relative to ``root``."""
-    return _needed(root, [file.relative_to(root).as_posix()])
+def imports(root: Path, file: Path, within: str = ".") -> frozenset[str]:
+    """``file`` and every file below ``root`` that it imports, relative to ``root``.
+
+    Files outside of the folder ``within`` are not followed: where ``root`` is the folder of all
+    installed packages, the others are no part of one.
+    """
+    return _needed(root, [file.relative_to(root).as_posix()], within)
 
 
-def _compare(root: Path, stage: Declaration) -> tuple[set[str], list[str]] | None:
+def _compare(root: Path, stage: Declaration, values: Mapping[str, Any]) -> tuple[set[str], list[str]] | None:
     """What one stage lacks and lists needlessly; None if its code is not known."""
     entries = _entries(root, stage)
     if not entries:
         return None
-    needed = _needed(root, entries)
+    own = [file for name in named.functions(stage, values) for file in _files(root, name)]
+    needed = _needed(root, [*entries, *(file.relative_to(root).as_posix() for file in own)])
     missing = {path for path in needed if not any(_covers(dep, path) for dep in stage.deps)}
+    missing |= set(named.undeclared(stage, values))
     code = [path for path in stage.deps if is_code(root, path)]
     return missing, [dep for dep in code if not any(_covers(dep, path) for path in needed)]
 
@@ -103,12 +115,12 @@ def _entries(root: Path, stage: Declaration) -> list[str]:
     return [*named, *(path.relative_to(root).as_posix() for path in started)]
 
 
-def _needed(root: Path, entries: Iterable[str]) -> frozenset[str]:
+def _needed(root: Path, entries: Iterable[str], within: str = ".") -> frozenset[str]:
     found: set[Path] = set()
     waiting = [root / path for path in entries]
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found and path.is_relative_to(root / within):
             found.add(path)
             waiting += _mentioned_files(root, path) if path.suffix == ".py" else ()
     return frozenset(

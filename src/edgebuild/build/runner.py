@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from edgebuild import console
+from edgebuild.build import named
 from edgebuild.build.declaration import Declaration, declaration
 from edgebuild.build.environment import installed
 from edgebuild.build.environment import record as environment
@@ -56,7 +57,10 @@ def run_stage(root: Path, name: str, environ: Mapping[str, str], *, allow_drift:
     """
     params = read(root / "params.yaml")
     declared = declaration(root, name)
-    values = _values(params, declared)
+    plain = _plain(params)
+    assert isinstance(plain, Mapping)
+    values = _values(plain, declared)
+    named.check([declared], plain)
     file = _stage_file(root, declared)
     _check_deps(root, declared)
     drift = installed.check(root, declared.deps, allowed=allow_drift)
@@ -194,16 +198,15 @@ def _check_deps(root: Path, declared: Declaration) -> None:
         )
 
 
-def _values(params: Params, declared: Declaration) -> dict[str, object]:
+def _values(plain: Mapping[str, object], declared: Declaration) -> dict[str, object]:
     """The declared params as plain values, by dotted key.
 
     Raises:
         DeclarationError: params.yaml has no such key.
     """
-    plain = _plain(params)
     result: dict[str, object] = {}
     for key in declared.params:
-        value = plain
+        value: object = plain
         for part in key.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 raise DeclarationError(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgebuild import console
-from edgebuild.build import failed, intact
+from edgebuild.build import failed, intact, named, own_code
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.digest import md5
 from edgebuild.build.environment import record as environment
@@ -25,14 +25,17 @@ __all__ = ["build", "orphans"]
 ATTEMPTS = 3
 
 
-def build(root: Path, environ: Mapping[str, str]) -> int:
-    """Build what changed under ``root``; returns the exit status.
+def build(root: Path, environ: Mapping[str, str], *, pull: bool = False) -> int:
+    """Build what changed under ``root``, with what the DVC remote has where ``pull``; returns the exit status.
 
     Raises:
         UsageError: params.yaml or dvc.yaml is refused, this is no DVC repository, or the disk is full.
     """
     params = read(root / "params.yaml")
     stages = declarations(root)
+    values = named.values_of(root)
+    named.check(stages.values(), values)
+    own_code.check(root, values)
     if not (root / ".dvc").is_dir():
         raise UsageError(f"{root} is no DVC repository; run `dvc init` (or `dvc init --no-scm` without git)")
     check_room(root)
@@ -40,7 +43,7 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
         if line := mend_lock(root):
             console.warn(line)
         _clear_orphans(root, stages)
-        if (status := _repro(root, stages, environ)) != 0:
+        if (status := _repro(root, stages, environ, pull)) != 0:
             return status
         keep_lock(root)
         if problem := environment.refresh(root):
@@ -57,7 +60,7 @@ def build(root: Path, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, str]) -> int:
+def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, str], pull: bool) -> int:
     """`dvc repro` until it needs no output that came from a damaged cache; returns the exit status.
 
     DVC may restore such an output from an earlier build in the midst of this one.
@@ -69,7 +72,8 @@ def _repro(root: Path, stages: Mapping[str, Declaration], environ: Mapping[str, 
         for line in lines:
             console.warn(line)
         failed.take(root)
-        status = run([sys.executable, "-m", "edgebuild.build.dvc_repro"], root, {**environ, "PATH": path})
+        command = [sys.executable, "-m", "edgebuild.build.dvc_repro", *(["--pull"] if pull else [])]
+        status = run(command, root, {**environ, "PATH": path})
         failure = failed.take(root)
         if status != 0:
             dvc_at_work(root)  # removes what a DVC that found no room has left of its locks

@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-__all__ = ["add", "compose", "remove", "values", "wrap"]
+__all__ = ["add", "compose", "quoted", "remove", "values", "wrap"]
 
 #: Columns of a line, above which a list in brackets is continued on the next.
 WIDTH = 110
@@ -36,14 +36,14 @@ def values(items: Any) -> list[str]:
 
 def add(text: str, items: Any, value: str, index: int) -> str:
     """``text`` with ``value`` before item ``index`` of the list node ``items``, or after its last."""
-    nodes, quoted = items.value, _quoted(value)
+    nodes, item = items.value, quoted(value)
     if not items.flow_style:
-        return _add_line(text, nodes, quoted, index)
+        return _add_line(text, nodes, item, index)
     if index < len(nodes):
         start = nodes[index].start_mark.index
-        return f"{text[:start]}{quoted}, {text[start:]}"
+        return f"{text[:start]}{item}, {text[start:]}"
     end = nodes[-1].end_mark.index if nodes else items.start_mark.index + 1
-    return f"{text[:end]}{', ' if nodes else ''}{quoted}{text[end:]}"
+    return f"{text[:end]}{', ' if nodes else ''}{item}{text[end:]}"
 
 
 def remove(text: str, items: Any, index: int) -> str:
@@ -87,7 +87,7 @@ def wrap(text: str, items: Any, number: int) -> str:
     return "".join(lines)
 
 
-def _add_line(text: str, nodes: Sequence[Any], quoted: str, index: int) -> str:
+def _add_line(text: str, nodes: Sequence[Any], item: str, index: int) -> str:
     """A list of lines: after the item before, so that a comment above the next stays with it."""
     beside = nodes[max(index - 1, 0)]
     start = _line_start(text, beside.start_mark.index)
@@ -96,7 +96,7 @@ def _add_line(text: str, nodes: Sequence[Any], quoted: str, index: int) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     at = end if index else start
     missing = newline if at == len(text) and not text.endswith("\n") else ""
-    return f"{text[:at]}{missing}{dash}{quoted}{newline}{text[at:]}"
+    return f"{text[:at]}{missing}{dash}{item}{newline}{text[at:]}"
 
 
 def _cut(text: str, start: int, end: int) -> str:
@@ -125,6 +125,6 @@ def _line_end(text: str, at: int) -> int:
     return text.find("\n", at) + 1 or len(text)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """``value`` as YAML: JSON's strings are YAML's."""
     return value if PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)

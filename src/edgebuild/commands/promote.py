@@ -14,7 +14,8 @@ __all__ = ["COMMAND"]
 
 EPILOG = """\
 refused, with every reason and its remedy, when the build is not published, not committed, not what would be built now,
-ran with packages other than the locked ones, or fails a check. Promoting the same build twice makes one version.
+ran with packages other than the locked ones, fails a check, or breaks a budget of the variant (edgebuild check).
+Promoting the same build twice makes one version.
 """
 
 
@@ -38,22 +39,24 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from edgebuild.params import read
+    from edgebuild.track.checks import within_budgets
     from edgebuild.track.promote import promote
     from edgebuild.track.store import tracking_uri
 
     if options.force is not None and not options.force.strip():
         raise UsageError("--force needs a reason, which is recorded with the version; found an empty one")
     root = Path.cwd()
-    project = read(root / "params.yaml").project
+    params = read(root / "params.yaml")
     done = promote(
         root,
         tracking_uri(root, os.environ),
-        project,
+        params.project,
         options.variant,
         dict(os.environ),
         name=options.name,
         alias=options.alias,
         force=(options.force or "").strip(),
+        further=within_budgets(root, params, options.variant),
     )
     print(json.dumps(asdict(done) | {"uri": done.uri}, indent=2) if options.json else "\n".join(done.lines()))
     return 1 if done.version is None else 0

@@ -44,9 +44,10 @@ def _write(target: Path) -> int:
     """The page of the build in this folder, with the costs that params.yaml states now."""
     from edgebuild import params
     from edgebuild.report import evidence, page
+    from edgebuild.tasks.registry import open_task
 
-    cost = params.read(Path("params.yaml")).cost
-    text = page.page(evidence.read(Path(), cost))
+    stated = params.read(Path("params.yaml"))
+    text = page.page(evidence.read(Path(), open_task(stated.task), stated.cost))
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:

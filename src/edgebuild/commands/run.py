@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from edgebuild.commands.command import Command
+from edgebuild.errors import UsageError
 
 __all__ = ["COMMAND"]
 
@@ -22,6 +23,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build with packages other than the lock's, and record that (with dvc repro: EDGEBUILD_ALLOW_DRIFT=1)",
     )
+    parser.add_argument(
+        "--pull",
+        action="store_true",
+        help="take results that were pushed to the DVC remote, of this build or another, instead of making them anew",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,7 +38,12 @@ def run(options: argparse.Namespace) -> int:
     if options.stage is None:
         from edgebuild.build.whole import build
 
-        return build(root, dict(os.environ))
+        return build(root, dict(os.environ), pull=options.pull)
+    if options.pull:
+        raise UsageError(
+            "--pull is for whole builds, since one stage is executed whether or not there are results; "
+            "leave out the stage: edgebuild run --pull"
+        )
     from edgebuild.build.worker.client import delegate
 
     if (status := delegate(options.stage, options.arguments, root, os.environ)) is not None:

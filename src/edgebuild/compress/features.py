@@ -41,14 +41,14 @@ def feature_trainee(
     regressors = _regressors(keras, pairs) if kind == "hint" else [None] * len(pairs)
     compare = KINDS[kind]
 
-    def objective(pixels: Any, labels: Any, target: Any) -> tuple[Any, Any]:
-        logits, *maps = probe(pixels, training=True)
+    def objective(pixels: Any, truth: Any, target: Any) -> tuple[Any, Any]:
+        outputs, *maps = probe(pixels, training=True)
         theirs = tf.nest.flatten(shown(pixels, training=False))
         differences = [
             compare(tf, own, tf.stop_gradient(other), regressor)
             for own, other, regressor in zip(maps, theirs, regressors, strict=True)
         ]
-        return loss(tf, logits, labels, target) + beta * tf.add_n(differences) / len(differences), logits
+        return loss(tf, outputs, truth, target) + beta * tf.add_n(differences) / len(differences), outputs
 
     extra = [variable for layer in regressors if layer is not None for variable in layer.trainable_variables]
     variables = [*student.trainable_variables, *extra]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgebuild.compress.simulate import Simulation, simulated
 from edgebuild.graph.ir import Graph, Grid
 from edgebuild.train.checkpoint import Checkpoint
 from edgebuild.train.loop import Epoch, Examples, Guide, Recipe, Trainee, fit, inference
-from edgebuild.train.losses import Loss, distillation
+from edgebuild.train.losses import Loss
+
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Task
 
 __all__ = ["Tuning", "fine_tuned", "simulation_trainee"]
 
@@ -30,6 +33,7 @@ def fine_tuned(
     precision: str,
     recipe: Tuning,
     *,
+    task: Task,
     grids: Mapping[str, Grid] | None = None,
     train: Examples,
     validation: Examples,
@@ -42,17 +46,18 @@ def fine_tuned(
 
     Args:
         grids: those of int8, as for :func:`edgebuild.compress.simulate.simulated`.
-        guide: the teacher's logits, and
+        guide: the teacher's outputs, and
         checkpoint: where to go on after an interruption, as for :func:`edgebuild.train.loop.fit`.
 
     Raises:
         DataError, Finding: as :func:`edgebuild.train.loop.fit`.
     """
     simulation = simulated(tf, graph, precision, grids)
-    trainee = simulation_trainee(tf, simulation, train.scale, distillation(recipe.temperature, recipe.alpha))
+    loss = task.distillation(recipe.temperature, recipe.alpha)
+    trainee = simulation_trainee(tf, simulation, train.scale, loss)
     fit(
         tf, keras, trainee, train, validation, recipe,
-        seed=seed, on_epoch=on_epoch, guide=guide, checkpoint=checkpoint,
+        task=task, seed=seed, on_epoch=on_epoch, guide=guide, checkpoint=checkpoint,
     )  # fmt: skip
     return simulation.graph()
 
@@ -64,9 +69,9 @@ def simulation_trainee(tf: Any, simulation: Simulation, scale: float, loss: Loss
     fp32 graph to lower.
     """
 
-    def objective(pixels: Any, labels: Any, target: Any) -> tuple[Any, Any]:
-        logits = simulation.logits(pixels)
-        return loss(tf, logits, labels, target), logits
+    def objective(pixels: Any, truth: Any, target: Any) -> tuple[Any, Any]:
+        outputs = simulation.logits(pixels)
+        return loss(tf, outputs, truth, target), outputs
 
     def model(pixels: Any, training: bool) -> Any:
         del training  # it computes alike in training and afterwards

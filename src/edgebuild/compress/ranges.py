@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebuild.compress.grids import grid_of
-from edgebuild.errors import GraphError
+from edgebuild.errors import GraphError, UsageError
 from edgebuild.graph.codes import codes, real
 from edgebuild.graph.ir import Graph, Grid
 from edgebuild.graph.run import activations, chunks
 
-__all__ = ["RANGES", "Histogram", "observe"]
+__all__ = ["RANGES", "Histogram", "calibration_images", "observe"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,6 +27,27 @@ Floats = npt.NDArray[np.float32]
 BINS = 4096
 #: Clipping points that "mse" tries on each side, evenly between zero and the extreme.
 CANDIDATES = 64
+
+
+class Examples(Protocol):
+    """A prepared split."""
+
+    def __len__(self) -> int: ...
+    def real(self, count: int | None = None) -> Floats: ...
+
+
+def calibration_images(calibration: Examples, samples: int) -> Floats:
+    """The first ``samples`` images of the calibration split as networks take them, float32 ``(samples, h, w, c)``.
+
+    Raises:
+        UsageError: it has fewer.
+    """
+    if samples > len(calibration):
+        raise UsageError(
+            f"quantize.samples asks for {samples} images, but the calibration split has {len(calibration)}; "
+            f"lower it, or raise data.calibration in params.yaml"
+        )
+    return calibration.real(samples)
 
 
 @dataclass(frozen=True)

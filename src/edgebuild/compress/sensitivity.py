@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from edgebuild.graph.codes import codes, real
 from edgebuild.graph.ir import Graph, Node
 from edgebuild.graph.run import activations, chunks, run
 
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Task
+
 __all__ = ["Sensitivity", "fall_back", "sensitivities"]
 
 Floats = npt.NDArray[np.float32]
@@ -23,9 +27,10 @@ Floats = npt.NDArray[np.float32]
 class Sensitivity:
     """What quantizing one layer alone does to the answers of a network.
 
-    ``disagreement`` is the share of images whose class changes. ``divergence``
-    is the mean over images of KL(softmax of float ‖ softmax of quantized), in
-    nats: it tells layers apart also where no class changes.
+    ``disagreement`` is the share of decisions (classes of images, say) that
+    change. ``divergence`` is the task's mean over images (for classes,
+    KL(softmax of float ‖ softmax of quantized)), in nats: it tells layers apart
+    also where no decision changes.
     """
 
     node: str
@@ -34,7 +39,7 @@ class Sensitivity:
     divergence: float
 
 
-def sensitivities(graph: Graph, lowered: Graph, images: Floats) -> list[Sensitivity]:
+def sensitivities(graph: Graph, lowered: Graph, images: Floats, task: Task) -> list[Sensitivity]:
     """The layers of ``graph``, the most sensitive first (by divergence, then by name).
 
     Each layer in turn takes its weights and the grid of its output from
@@ -46,17 +51,21 @@ def sensitivities(graph: Graph, lowered: Graph, images: Floats) -> list[Sensitiv
         graph: fp32.
         lowered: the same network as int8, w8 or w4.
         images: real images, float32 ``(n, h, w, c)``.
+        task: settled, says what a decision is.
     """
     layers = [node for node in graph if node.weights]
-    changed = dict.fromkeys((node.name for node in layers), 0)
+    probabilities = graph.output.activation == "softmax"
+    changed = dict.fromkeys((node.name for node in layers), 0.0)
     divergence = dict.fromkeys((node.name for node in layers), 0.0)
     for chunk in chunks(graph, images):
         tensors = activations(graph, chunk)
         truth = tensors[graph.output.name]
+        expected = task.answers(truth, chunk)
         for node in layers:
-            answer = _with_one_lowered(graph, lowered[node.name], tensors)
-            changed[node.name] += int((answer.argmax(axis=1) != truth.argmax(axis=1)).sum())
-            divergence[node.name] += float(_divergences(graph, truth, answer).sum())
+            found = _with_one_lowered(graph, lowered[node.name], tensors)
+            alike = task.alike(task.answers(found, chunk), expected)
+            changed[node.name] += float((~alike).mean()) * len(chunk)
+            divergence[node.name] += float(task.divergence(truth, found, probabilities=probabilities).sum())
     rows = [
         Sensitivity(node.name, node.op, changed[node.name] / len(images), divergence[node.name] / len(images))
         for node in layers
@@ -69,6 +78,7 @@ def fall_back(
     lower: Callable[[Collection[str]], Graph],
     images: Floats,
     budget: float,
+    task: Task,
     drop: Callable[[Graph], float] | None = None,
 ) -> tuple[Graph, tuple[str, ...]]:
     """An int8 graph within ``budget``, and the names of the layers that had to stay in float32 for it.
@@ -82,21 +92,22 @@ def fall_back(
             ``lambda names: to_int8(graph, grids, names)``; with bias correction it corrects anew.
         images: real calibration images, float32 ``(n, h, w, c)``.
         budget: the largest drop allowed, in the unit of ``drop``.
-        drop: what a graph loses; by default the share of ``images`` whose class is not that of ``graph``.
+        task: settled, says what a decision is.
+        drop: what a graph loses; by default the share of decisions on ``images`` that are not those of ``graph``.
 
     Raises:
         Finding: the budget is exceeded even with every layer in float32.
     """
-    truth = run(graph, images).argmax(axis=1)
+    truth = task.answers(run(graph, images), images)
 
     def disagreement(lowered: Graph) -> float:
-        return float((run(lowered, images).argmax(axis=1) != truth).mean())
+        return float((~task.alike(task.answers(run(lowered, images), images), truth)).mean())
 
     measure = drop or disagreement
     integer = lower(())
     if measure(integer) <= budget:
         return integer, ()
-    order = [row.node for row in sensitivities(graph, integer, images)]
+    order = [row.node for row in sensitivities(graph, integer, images, task)]
     for count in range(1, len(order) + 1):
         mixed = lower(order[:count])
         lost = measure(mixed)
@@ -124,17 +135,3 @@ def _with_one_lowered(graph: Graph, layer: Node, tensors: Mapping[str, Floats]) 
 def _after(graph: Graph, name: str) -> Sequence[Node]:
     position = next(index for index, node in enumerate(graph) if node.name == name)
     return graph.nodes[position + 1 :]
-
-
-def _divergences(graph: Graph, truth: Floats, answer: Floats) -> npt.NDArray[np.float64]:
-    """KL(truth ‖ answer) of each row, in nats: ``(n,)``."""
-    probabilities = graph.output.activation == "softmax"
-    expected, found = (_log_softmax(values, probabilities) for values in (truth, answer))
-    return np.asarray((np.exp(expected) * (expected - found)).sum(axis=1))
-
-
-def _log_softmax(values: Floats, probabilities: bool) -> npt.NDArray[np.float64]:
-    if probabilities:  # on a grid one may be zero; half a step is the best guess that is not
-        return np.log(np.maximum(values.astype(np.float64), 1 / 512))
-    shifted = values.astype(np.float64) - values.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

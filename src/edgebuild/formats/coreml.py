@@ -32,6 +32,7 @@ from edgebuild.formats.coreml_session import (
     unavailable_runtime,
 )
 from edgebuild.graph.ir import PRECISIONS, Graph
+from edgebuild.graph.meaning import outputs_mean, properties
 from edgebuild.mil import package, proto
 from edgebuild.mil.compact import compact
 from edgebuild.mil.inventory import inventory, unexercised
@@ -138,11 +139,13 @@ def _canonical(specification: bytes, weights: bytes, graph: Graph) -> tuple[byte
     """
     model = proto.model_pb2().Model.FromString(specification)
     description = model.description
-    description.metadata.shortDescription = (
-        f"Image classifier, {len(graph.labels)} classes, {graph.precision}, by edgebuild"
-    )
+    classes = f"Image classifier, {len(graph.labels)} classes"
+    what = classes if graph.task == "classification" else f"Network for {graph.task}"
+    description.metadata.shortDescription = f"{what}, {graph.precision}, by edgebuild"
     description.metadata.userDefined.clear()
     description.metadata.userDefined[LABELS_KEY] = json.dumps(list(graph.labels), ensure_ascii=False)
+    for key, value in properties(graph).items():
+        description.metadata.userDefined[key] = value
     channels = graph.input.shape[2]
     order = {1: "gray", 3: "red, green, blue"}.get(channels, f"{channels} channels")
     description.input[
@@ -150,12 +153,10 @@ def _canonical(specification: bytes, weights: bytes, graph: Graph) -> tuple[byte
     ].shortDescription = (
         f"Pixels times {graph.pixel_scale:.9g}, planes in the order batch, channel ({order}), row, column"
     )
-    softmax = graph.output.activation == "softmax"
-    description.output[
-        0
-    ].shortDescription = (
-        f"{'Probabilities' if softmax else 'Logits'} in the order of the metadata's {LABELS_KEY!r}"
-    )
+    meaning = outputs_mean(graph)
+    if graph.task == "classification":
+        meaning = f"{meaning.capitalize()} in the order of the metadata's {LABELS_KEY!r}"
+    description.output[0].shortDescription = meaning
     weights = compact(model.mlProgram, weights)
     written: bytes = model.SerializeToString(deterministic=True)
     return written, weights

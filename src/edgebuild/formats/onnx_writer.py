@@ -23,6 +23,7 @@ from edgebuild.formats.onnx_constants import TO_UINT8, is_worth_widening, pack, 
 from edgebuild.formats.onnx_ops import LAYOUTS, MOVES, Step, activation, arithmetic, moves, sums_ones
 from edgebuild.graph.codes import code_bounds
 from edgebuild.graph.ir import Graph, Node, Weight
+from edgebuild.graph.meaning import outputs_mean, properties
 
 __all__ = ["DESCRIPTION", "serialize"]
 
@@ -37,6 +38,8 @@ DESCRIPTION = (
     "Image classifier. image: float32, channels before height and width, pixel value times "
     "edgebuild.pixel_scale. logits: one number per entry of edgebuild.labels."
 )
+#: That of other networks; what follows is their own.
+OTHER = "image: float32, channels before height and width, stored value times edgebuild.pixel_scale. logits: "
 
 
 def serialize(graph: Graph, *, flexible: bool, unsigned: bool) -> bytes:
@@ -83,15 +86,18 @@ class _Writer:
             opset_imports=[helper.make_opsetid("", opset)],
             ir_version=ir,
             producer_name="edgebuild",
-            doc_string=DESCRIPTION,
+            doc_string=DESCRIPTION
+            if self.graph.task == "classification"
+            else f"{OTHER}{outputs_mean(self.graph)}.",
         )
-        properties = {
+        metadata = {
             "edgebuild.labels": json.dumps(self.graph.labels),
             "edgebuild.pixel_scale": repr(float(self.graph.pixel_scale)),
             "edgebuild.layout": "NCHW",
             "edgebuild.precision": self.graph.precision,
+            **{f"edgebuild.{key}": value for key, value in properties(self.graph).items()},
         }
-        helper.set_model_props(model, properties)
+        helper.set_model_props(model, metadata)
         return model
 
     def _add(self, node: Node) -> None:

@@ -55,6 +55,7 @@ def write(graph: Graph, path: Path) -> None:
         "labels": graph.labels,
         "pixel_scale": graph.pixel_scale,
         "nodes": nodes,
+        **({} if graph.task == "classification" else {"task": graph.task, "units": graph.units}),
     }
     # One metadata entry only: safetensors keeps several in no fixed order.
     path.write_bytes(save(tensors, metadata={"graph": json.dumps(structure, sort_keys=True)}))
@@ -79,7 +80,14 @@ def read(path: Path) -> Graph:
     if structure is None or structure.get("schema") != SCHEMA:
         raise GraphError(f"{path} is not a graph of schema {SCHEMA}; rebuild it with dvc repro")
     nodes = tuple(_node(entry, tensors) for entry in structure["nodes"])
-    graph = Graph(nodes, structure["precision"], tuple(structure["labels"]), structure["pixel_scale"])
+    graph = Graph(
+        nodes,
+        structure["precision"],
+        tuple(structure["labels"]),
+        structure["pixel_scale"],
+        structure.get("task", "classification"),
+        tuple((scale, offset) for scale, offset in structure.get("units", ())),
+    )
     check(graph, str(path))
     return graph
 

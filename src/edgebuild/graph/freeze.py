@@ -20,12 +20,20 @@ from edgebuild.graph.translate import translate
 __all__ = ["freeze", "refusals"]
 
 
-def freeze(model: Any, labels: tuple[str, ...], pixel_scale: float = 1 / 255) -> Graph:
+def freeze(
+    model: Any,
+    labels: tuple[str, ...],
+    pixel_scale: float = 1 / 255,
+    *,
+    task: str = "classification",
+    units: tuple[tuple[float, float], ...] = (),
+) -> Graph:
     """The fp32 graph of a functional or sequential Keras model from one image to one logit per label.
 
     Models that it calls are taken apart. A final softmax stays part of the
-    graph. ``pixel_scale`` is that of :class:`~edgebuild.graph.ir.Graph`: 1 for
-    a model that rescales pixels itself.
+    graph. ``pixel_scale``, ``task`` and ``units`` are those of
+    :class:`~edgebuild.graph.ir.Graph`; the scale is 1 for a model that rescales
+    pixels itself. Without ``labels`` there may be any number of outputs.
 
     Raises:
         GraphError: a model or layers that the graph cannot hold, named with their types and what to do.
@@ -36,12 +44,12 @@ def freeze(model: Any, labels: tuple[str, ...], pixel_scale: float = 1 / 255) ->
         raise GraphError(f"model {model.name!r}: {listed}\n(supported are {SUPPORTED})")
     shape = found[-1].shape
     nodes = translate(found)
-    if len(nodes) < 2 or shape != (len(labels),):
+    if len(nodes) < 2 or (shape != (len(labels),) if labels else len(shape) != 1):
         raise GraphError(
             f"model {model.name!r} must give one logit for each of {len(labels)} labels, but its output "
             f"has shape {shape}; end it with Dense({len(labels)})"
         )
-    graph = Graph(simplify(nodes), "fp32", labels, pixel_scale)
+    graph = Graph(simplify(nodes), "fp32", labels, pixel_scale, task, units)
     check(graph, f"model {model.name!r}")
     return graph
 

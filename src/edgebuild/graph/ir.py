@@ -170,15 +170,20 @@ class Node:
 class Graph:
     """A frozen network: one "input" node first, the last node is the output (logits).
 
-    ``labels`` are the class names in the order of the output. ``pixel_scale`` is
-    the real number that one unit of a stored pixel stands for: an application
-    feeds ``pixel · pixel_scale``.
+    ``labels`` are the names of the outputs in their order: classes, labels or
+    targets; none where outputs have no names. ``pixel_scale`` is the real number
+    that one unit of a stored pixel stands for: an application feeds
+    ``pixel · pixel_scale``. ``task`` is the kind of question that the network
+    answers, ``units`` the (scale, offset) that makes each output a number in its
+    own unit: nothing is computed by them, but files tell them to applications.
     """
 
     nodes: tuple[Node, ...]
     precision: str
     labels: tuple[str, ...]
     pixel_scale: float = 1 / 255
+    task: str = "classification"
+    units: tuple[tuple[float, float], ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from edgebuild.errors import Finding
 
-__all__ = ["accuracy", "agreement", "confusion", "max_abs_error", "predicted", "wilson"]
+__all__ = [
+    "accuracy", "agreement", "clustered", "confusion", "max_abs_error", "of_split", "predicted", "wilson",
+]  # fmt: skip
 
 Logits = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
@@ -53,7 +55,7 @@ def accuracy(logits: Logits, labels: Labels) -> float:
     return float(np.mean(predicted(logits) == _matching(logits, labels)))
 
 
-def wilson(correct: int, total: int, z: float = Z95) -> tuple[float, float]:
+def wilson(correct: float, total: float, z: float = Z95) -> tuple[float, float]:
     """Wilson's score interval of a proportion, by default at 95%.
 
     E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical
@@ -76,6 +78,40 @@ def wilson(correct: int, total: int, z: float = Z95) -> tuple[float, float]:
     low = 0.0 if correct == 0 else max(0.0, centre - half)
     high = 1.0 if correct == total else min(1.0, centre + half)
     return low, high
+
+
+def clustered(shares: npt.NDArray[np.floating], most: float) -> tuple[float, float]:
+    """:func:`wilson` of the mean of ``shares``, float ``(n,)``: one in [0, 1] per example, of several decisions.
+
+    The total is the effective number of decisions, ``p(1−p)`` over the variance of
+    the mean (Korn and Graubard 1998, "Confidence Intervals for Proportions with
+    Small Expected Number of Positive Counts Estimated from Survey Data"; with
+    Wilson's interval for theirs), at most ``most``; where nothing varies it is n.
+    """
+    mean, count = float(shares.mean()), len(shares)
+    variance = float(shares.var(ddof=1)) / count if count > 1 else 0.0
+    effective = min(mean * (1 - mean) / variance, most) if variance and 0 < mean < 1 else float(count)
+    return wilson(mean * effective, effective)
+
+
+def of_split(answers: Logits, labels: npt.NDArray[np.generic]) -> Logits:
+    """``answers``, float ``(n, k)``, which are finite and as many as ``labels``.
+
+    Raises:
+        Finding: they are not; classes are judged by :func:`predicted`.
+    """
+    if answers.ndim != 2 or len(answers) != len(labels) or answers.shape[1:] != (labels.shape[1:] or (1,)):
+        raise Finding(
+            f"answers for labels of shape {labels.shape} are required, but theirs is {answers.shape}; predict the "
+            f"split that the labels are of"
+        )
+    bad = np.flatnonzero(~np.isfinite(answers).all(axis=1))
+    if len(bad):
+        raise Finding(
+            f"answers must be finite, but those of {len(bad)} of {len(answers)} examples are not (the first is "
+            f"example {bad[0]}); the model overflows there: look at its scales and its precision"
+        )
+    return answers
 
 
 def agreement(one: Logits, other: Logits) -> float:

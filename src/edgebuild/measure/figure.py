@@ -23,6 +23,7 @@ __all__ = [
     "MARKERS",
     "MODEL_COLOURS",
     "NAMES",
+    "capital",
     "decade_ticks",
     "figure",
     "label",
@@ -60,6 +61,11 @@ Box = tuple[float, float, float, float]  #: left, bottom, right, top, in pixels
 #: Where a label may stand: directions in degrees, then ever further away, in pixels at 100 dpi.
 ANGLES = (135, 90, 45, 180, 0, 225, 270, 315)
 DISTANCES = (14, 24, 36, 50, 66)
+
+
+def capital(text: str) -> str:
+    """``text`` with a capital first letter, and the rest as it is: "AUC" stays."""
+    return text[:1].upper() + text[1:]
 
 
 @contextmanager

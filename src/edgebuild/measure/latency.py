@@ -18,11 +18,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 __all__ = ["Latency", "host", "measure", "peak_rss_bytes"]
 
+#: So many medians of consecutive timings are kept.
+BLOCKS = 20
 #: A timed batch lasts at least this many ticks of the clock: its error is at most 1%.
 TICKS = 100
 
@@ -34,6 +37,9 @@ class Latency:
     ``batch`` is the number of calls timed together. Where it is above 1, each
     of the ``runs`` observations is the mean of a batch, so the percentiles are
     closer together than those of single calls.
+
+    ``blocks`` are the medians of consecutive blocks of them, in the order of time:
+    what a comparison of two medians resamples (neighbouring timings are alike).
     """
 
     p50: float
@@ -42,6 +48,7 @@ class Latency:
     mean: float
     runs: int
     batch: int
+    blocks: tuple[float, ...] = ()
 
 
 def measure(
@@ -78,6 +85,7 @@ def measure(
     finally:
         if was_enabled:
             gc.enable()
+    blocks = _blocks(observed)
     observed.sort()
     return Latency(
         p50=_percentile(observed, 50),
@@ -86,7 +94,15 @@ def measure(
         mean=round(math.fsum(observed) / runs / 1000, 3),
         runs=runs,
         batch=batch,
+        blocks=blocks,
     )
+
+
+def _blocks(observed: list[float]) -> tuple[float, ...]:
+    """Medians of up to :data:`BLOCKS` consecutive blocks, whose lengths differ by at most one."""
+    count = min(BLOCKS, len(observed))
+    ends = [len(observed) * number // count for number in range(count + 1)]
+    return tuple(_percentile(sorted(observed[start:end]), 50) for start, end in pairwise(ends))
 
 
 def _timed(call: Callable[[], object], clock: Callable[[], int], batch: int) -> int:

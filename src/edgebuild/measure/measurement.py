@@ -37,7 +37,9 @@ class Measurement:
             TypeError, KeyError: it is another document.
         """
         latency = document["latency"]
-        return cls(**{**document, "latency": None if latency is None else Latency(**latency)})
+        if latency is not None:  # JSON has no tuples
+            latency = Latency(**{**latency, "blocks": tuple(latency["blocks"])})
+        return cls(**{**document, "latency": latency})
 
     def metrics(self) -> dict[str, float]:
         """The numbers worth tracking; none where nothing was measured."""

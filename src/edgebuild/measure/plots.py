@@ -21,6 +21,7 @@ from edgebuild.measure.figure import (
     MARKERS,
     MODEL_COLOURS,
     NAMES,
+    capital,
     decade_ticks,
     figure,
     label,
@@ -64,8 +65,8 @@ def read_history(path: Path) -> dict[str, list[float]]:
     return columns
 
 
-def training_curves(path: Path, histories: Mapping[str, History]) -> None:
-    """Loss and accuracy per epoch, model by model: training dashed, validation solid."""
+def training_curves(path: Path, histories: Mapping[str, History], *, quality: str = "accuracy") -> None:
+    """Loss and accuracy (or what the task has in its place) per epoch: training dashed, validation solid."""
     from matplotlib.ticker import MaxNLocator
 
     with figure(path, 9.6, 3.8, columns=2) as (losses, accuracies):
@@ -83,10 +84,11 @@ def training_curves(path: Path, histories: Mapping[str, History]) -> None:
                             color=colour,
                             ls=line,
                             lw=1.8 if solid else 1.1,
+                            marker="" if len(values) > 1 else "o" if solid else "x",
                             label=label,
                         )
         losses.set(title="Loss", xlabel="epoch", yscale="log")
-        accuracies.set(title="Accuracy", xlabel="epoch", ylabel="%")
+        accuracies.set(title=capital(quality), xlabel="epoch", ylabel="%")
         _floor(
             accuracies,
             [100 * value for history in histories.values() for value in history.get("val_accuracy", ())],
@@ -98,8 +100,8 @@ def training_curves(path: Path, histories: Mapping[str, History]) -> None:
         accuracies.legend(loc="lower right")
 
 
-def trade_off(path: Path, given: Sequence[Point], *, cost: str, title: str) -> None:
-    """Accuracy against a cost on a logarithmic axis, with 95% intervals and the Pareto front.
+def trade_off(path: Path, given: Sequence[Point], *, cost: str, quality: str = "accuracy") -> None:
+    """Quality against a cost on a logarithmic axis, with 95% intervals and the Pareto front.
 
     Only the front's points are labelled, with their model and precision.
 
@@ -107,7 +109,9 @@ def trade_off(path: Path, given: Sequence[Point], *, cost: str, title: str) -> N
         Finding: there are no points.
     """
     if not given:
-        raise Finding(f"{title}: at least one measured variant is required, but there is none; benchmark one")
+        raise Finding(
+            f"{quality} against {cost}: at least one measured variant is required, but there is none; benchmark one"
+        )
     best = front(given)
     with figure(path, 8.0, 4.8) as (axes,):
         steps = [100 * point.accuracy for point in best]
@@ -127,7 +131,12 @@ def trade_off(path: Path, given: Sequence[Point], *, cost: str, title: str) -> N
                 mew=0.8,
                 zorder=3,
             )
-        axes.set(title=title, xlabel=cost, ylabel="accuracy on the test split, %", xscale="log")
+        axes.set(
+            title=f"{capital(quality)} against {cost.partition(',')[0]}",
+            xlabel=cost,
+            ylabel=f"{quality} on the test split, %",
+            xscale="log",
+        )
         decade_ticks(axes, [point.cost for point in given])
         handles = [
             marker_key("o", COLOURS[name], NAMES[name]) for name in COLOURS if _has(given, "format", name)

@@ -9,33 +9,34 @@ milliseconds to 3 decimals (a nanosecond, a microsecond).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgebuild.errors import Finding
 from edgebuild.graph.count import Counts
-from edgebuild.measure.accuracy import accuracy, agreement, max_abs_error, wilson
+from edgebuild.measure.accuracy import max_abs_error
 from edgebuild.measure.measurement import Measurement
 from edgebuild.measure.size import FileFacts
 from edgebuild.variant import Variant
+
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Answers, Labels, Score, Task
 
 __all__ = ["SCHEMA", "latency_table", "summary"]
 
 SCHEMA = 1
 
-Logits = npt.NDArray[np.floating]
-
 
 def summary(
     variants: Sequence[Variant],
     *,
+    task: Task,
     dataset: Mapping[str, Any],
     reference: str,
     sources: Mapping[str, str],
-    labels: npt.NDArray[np.integer],
-    predictions: Mapping[str, Logits],
+    labels: Labels,
+    predictions: Mapping[str, Answers],
     files: Mapping[str, FileFacts],
     counts: Mapping[str, Counts],
     verdicts: Mapping[str, Mapping[str, Any]],
@@ -43,19 +44,20 @@ def summary(
     """Judge every variant on the test split; variants keep their order.
 
     Args:
+        task: what the answers are judged as; ``accuracy`` is its quality.
         dataset: what the file says about the data, as it is.
         reference: the id whose accuracy the others are compared with.
         sources: variant id → id of the Keras model it was exported from; variants
             that were not exported are not in it and have null comparisons.
-        labels: int ``(n,)`` of the test split.
-        predictions: variant id → logits of the same images, float ``(n, classes)``.
+        labels: those of the test split.
+        predictions: variant id → the task's answers on the same images, float ``(n, k)``.
         files: variant id → facts of its file.
         counts: variant id → parameters and MACs.
         verdicts: variant id → how its answers compare with its graph's reference
             (:class:`edgebuild.measure.oracle.Verdict`); as for ``sources``.
 
     Raises:
-        Finding: anything about a variant is missing, or its logits are not
+        Finding: anything about a variant is missing, or its answers are not
             finite or not of the test split; the message names the variant.
     """
     known = {variant.id for variant in variants}
@@ -71,14 +73,16 @@ def summary(
             _require(variant.id, sources, "a source")
             _require(variant.id, verdicts, "a comparison with its reference")
             _require(sources[variant.id], predictions, f"a prediction, as the source of {variant.id}")
-    accuracies = {variant.id: _judge(variant.id, predictions[variant.id], labels) for variant in variants}
-    reference_logits = predictions[reference]
+    scores = {variant.id: _judge(task, variant.id, predictions[variant.id], labels) for variant in variants}
+    settled = {name: task.settled(predictions[name], labels) for name in {reference, *sources.values()}}
     entries = []
     for variant in variants:
-        logits, facts, count = predictions[variant.id], files[variant.id], counts[variant.id]
-        source = predictions[sources[variant.id]] if variant.id in sources else None
-        share = accuracies[variant.id]
-        correct = round(share * len(labels))
+        answers, facts, count = predictions[variant.id], files[variant.id], counts[variant.id]
+        source, score = sources.get(variant.id), scores[variant.id]
+
+        def agreement(other: str, answers: Answers = answers) -> float:
+            return round(float(np.mean(settled[other].alike(answers, predictions[other]))), 6)
+
         entries.append(
             {
                 "id": variant.id,
@@ -92,19 +96,31 @@ def summary(
                 "parameters": count.parameters,
                 "nonzero_parameters": count.nonzero_parameters,
                 "macs": count.macs,
-                "accuracy": round(share, 6),
-                "accuracy_ci95": [round(end, 6) for end in wilson(correct, len(labels))],
-                "accuracy_drop": round(accuracies[reference] - share, 6) + 0.0,  # no negative zero
-                "agreement_with_reference": round(agreement(logits, reference_logits), 6),
-                "agreement_with_source": None if source is None else round(agreement(logits, source), 6),
-                "max_abs_error": None if source is None else float(f"{max_abs_error(logits, source):.6g}"),
+                "accuracy": round(score.value, 6),
+                "accuracy_ci95": [round(end, 6) for end in (score.low, score.high)],
+                "accuracy_drop": round(scores[reference].value - score.value, 6) + 0.0,  # no negative zero
+                "metrics": {
+                    name: float(f"{value:.6g}") for name, value in task.metrics(answers, labels).items()
+                },
+                "agreement_with_reference": agreement(reference),
+                "agreement_with_source": None if source is None else agreement(source),
+                "max_abs_error": None
+                if source is None
+                else float(f"{max_abs_error(answers, predictions[source]):.6g}"),
                 **{
                     f"oracle_{key}": verdicts.get(variant.id, {}).get(key)
-                    for key in ("labels", "equal", "steps")
+                    for key in ("labels", "equal", "steps", "outputs", *(("error",) if task.numeric else ()))
                 },
             }
         )
-    return {"schema": SCHEMA, "dataset": dict(dataset), "reference": reference, "variants": entries}
+    return {
+        "schema": SCHEMA,
+        "task": task.kind,
+        "quality": task.quality,
+        "dataset": dict(dataset),
+        "reference": reference,
+        "variants": entries,
+    }
 
 
 def latency_table(
@@ -129,6 +145,7 @@ def latency_table(
                 else {"p50": latency.p50, "p90": latency.p90, "p99": latency.p99, "mean": latency.mean},
                 "runs": None if latency is None else latency.runs,
                 "batch": None if latency is None else latency.batch,
+                "blocks_us": None if latency is None else list(latency.blocks),
                 "load_ms": measured.load_ms,
                 "first_load_ms": measured.first_load_ms,
                 "peak_rss_bytes": measured.peak_rss_bytes,
@@ -138,9 +155,9 @@ def latency_table(
     return {"schema": SCHEMA, "host": dict(host), "variants": entries}
 
 
-def _judge(name: str, logits: Logits, labels: npt.NDArray[np.integer]) -> float:
+def _judge(task: Task, name: str, answers: Answers, labels: Labels) -> Score:
     try:
-        return accuracy(logits, labels)
+        return task.score(answers, labels)
     except Finding as error:
         raise Finding(f"{name}: {error}") from None
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Table", "console", "markdown", "show", "table"]
 
+#: Those of a classification; other tasks call the second one by their quality.
 COLUMNS = (
     "variant",
     "accuracy % (95% CI)",
@@ -50,14 +51,17 @@ def table(summary: Mapping[str, Any], latency: Mapping[str, Any]) -> Table:
         for entry in summary["variants"]
         if entry["model"] == teacher and entry["precision"] == "fp32"
     }
+    quality = summary.get("quality", "accuracy")  # summaries of builds before there were tasks have none
     reasons: list[str] = []
     rows = tuple(_row(entry, times, peers.get(entry["format"]), reasons) for entry in summary["variants"])
+    same = "class" if quality == "accuracy" else "decision"
     legend = (
-        f"drop: percentage points against {summary['reference']}; agreement: same class as the Keras model "
+        f"drop: percentage points against {summary['reference']}; agreement: same {same} as the Keras model "
         f"exported from; × smaller, × faster: than {teacher} fp32 in the same format."
     )
     not_run = (f"[{number}] not run: {reason}" for number, reason in enumerate(reasons, start=1))
-    return Table(COLUMNS, rows, (legend, *not_run))
+    columns = (COLUMNS[0], f"{quality} % (95% CI)", *COLUMNS[2:])
+    return Table(columns, rows, (legend, *not_run))
 
 
 def markdown(shown: Table) -> str:
@@ -89,7 +93,10 @@ def show(shown: Table) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else 140
-    Console(width=width).print(console(shown))
+    screen = Console(width=width)
+    with screen.capture() as captured:  # on a pipe that nobody reads rich itself would end the process
+        screen.print(console(shown))
+    print(captured.get(), end="")
 
 
 def _row(

@@ -34,7 +34,7 @@ def carry(module: str, folder: Path) -> str:
 
     The same code gives the same files and the same name.
     """
-    files = sorted(imports(_SOURCE, _SOURCE / f"{module.replace('.', '/')}.py"))
+    files = sorted(imports(_SOURCE, _SOURCE / f"{module.replace('.', '/')}.py", "edgebuild"))
     contents = {path: (_SOURCE / path).read_bytes() for path in files}
     digest = hashlib.sha256(repr(sorted(contents.items())).encode()).hexdigest()[:12]
     name = f"edgebuild_{digest}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgebuild.measure.figure import NAMES
+from edgebuild.measure.figure import NAMES, capital
 from edgebuild.report.evidence import Evidence
 from edgebuild.report.numbers import kib, microseconds, number, percent, times
-from edgebuild.report.paired import SIGNIFICANT, Paired, pair
+from edgebuild.report.paired import SIGNIFICANT, Difference, Paired, difference
 
 __all__ = ["Choice", "Pick", "choices", "verdict"]
 
@@ -56,22 +56,29 @@ def choices(evidence: Evidence) -> list[Choice]:
     return found
 
 
-def verdict(reference: str, paired: Paired, images: int) -> str:
-    """Whether a difference in accuracy is proven, in one sentence."""
-    if paired.lost + paired.gained == 0:
-        return f"It is right on exactly the same of {images:,} test images as {reference}."
-    lost = f"it loses {paired.lost:,} that {reference} gets right"
-    counts = f"of {images:,} test images {lost}, and gains {paired.gained:,}"
+def verdict(reference: str, quality: str, paired: Paired | Difference, examples: int) -> str:
+    """Whether a difference in quality is proven, in one sentence."""
     chance = "p < 0.001" if paired.p < 0.001 else f"p = {paired.p:.2g}"
-    found = "No difference in accuracy is proven"
+    found = f"No difference in {quality} is proven"
+    if isinstance(paired, Difference):
+        if paired.lost == 0:
+            return f"Its {quality} is that of {reference}."
+        if paired.p < SIGNIFICANT:
+            found = f"Its {quality} is proven to be {'lower' if paired.worse else 'higher'}"
+        points = f"{number(100 * abs(paired.lost), 3)} points {'below' if paired.lost > 0 else 'above'} {reference}"
+        return f"{found}: {points} on {examples:,} test examples ({paired.test}, {chance})."
+    if paired.lost + paired.gained == 0:
+        return f"It is right on exactly the same of {examples:,} test examples as {reference}."
+    lost = f"it loses {paired.lost:,} that {reference} gets right"
+    counts = f"of {examples:,} test examples {lost}, and gains {paired.gained:,}"
     if paired.p < SIGNIFICANT:
-        found = "It is less accurate" if paired.worse else "It is more accurate"
-    return f"{found}: {counts} (exact McNemar test, {chance})."
+        found = f"{capital(quality)} is {'lower' if paired.worse else 'higher'}"
+    return f"{found}: {counts} (McNemar’s test, {chance})."
 
 
 def _most_accurate(evidence: Evidence, names: Sequence[str]) -> Pick:
     best = max(names, key=lambda name: (evidence.variants[name]["accuracy"], -_size(evidence, name)))
-    return _pick(evidence, best, "most accurate; none loses as little as is tolerated")
+    return _pick(evidence, best, "best; none loses as little as is tolerated")
 
 
 def _best(evidence: Evidence, good: Sequence[str]) -> tuple[Pick, ...]:
@@ -102,10 +109,13 @@ def _pick(evidence: Evidence, name: str, title: str) -> Pick:
 def _accuracy(evidence: Evidence, name: str) -> str:
     """The accuracy, and whether its difference to the reference is proven."""
     reference, drop = evidence.reference, _drop(evidence, name)
-    said = f"{percent(evidence.variants[name]['accuracy'])} right"
+    quality = evidence.task.quality
+    what = "right" if quality == "accuracy" else quality
+    said = f"{percent(evidence.variants[name]['accuracy'])} {what}"
     if drop == 0:
         return f"{said}, as {reference}"
-    proven = pair(evidence.logits[reference], evidence.logits[name], evidence.test.labels).p < SIGNIFICANT
+    one, other = evidence.logits[reference], evidence.logits[name]
+    proven = difference(evidence.task, one, other, evidence.test.labels).p < SIGNIFICANT
     way = "less" if drop > 0 else "more"
     return f"{said}, {number(100 * abs(drop), 3)} points {way} ({'proven' if proven else 'not proven'})"
 

@@ -9,7 +9,7 @@ from edgebuild.report.arithmetic import Line, Term, missing, product, total
 from edgebuild.report.numbers import usd
 
 if TYPE_CHECKING:
-    from edgebuild.assumptions import Cost
+    from edgebuild.params.cost import Cost
 
 __all__ = ["Comparison", "Group", "Measured", "compare", "words"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgebuild.data.split import Split
 from edgebuild.errors import DataError
@@ -19,21 +18,21 @@ from edgebuild.measure import layers
 from edgebuild.measure.layers import Layer
 
 if TYPE_CHECKING:
-    from edgebuild.assumptions import Cost
+    from edgebuild.params.cost import Cost
+    from edgebuild.tasks.task import Answers, Task
 
 __all__ = ["Evidence", "read"]
-
-Logits = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One build. ``summary`` and ``latency`` are the documents in metrics/; ``logits`` are by variant id."""
+    """One build. ``summary`` and ``latency`` are the documents in metrics/; ``logits`` are answers by variant id."""
 
     summary: Mapping[str, Any]
     latency: Mapping[str, Any]
+    task: Task
     test: Split
-    logits: Mapping[str, Logits]  #: float (n, classes) each, of the test split
+    logits: Mapping[str, Answers]  #: float (n, k) each, the task's answers on the test split
     graphs: Mapping[str, Graph]  #: precision → the pruned network as frozen graph
     sensitivity: Sequence[Layer]
     cost: Cost
@@ -76,8 +75,8 @@ class Evidence:
         return tuple(name for name in (self.reference, pruned, self.integer) if name is not None)
 
 
-def read(root: Path, cost: Cost) -> Evidence:
-    """The build in the folder ``root``.
+def read(root: Path, task: Task, cost: Cost) -> Evidence:
+    """The build of ``task`` in the folder ``root``.
 
     Raises:
         DataError: a file of the build is missing or damaged, files are of
@@ -94,10 +93,11 @@ def read(root: Path, cost: Cost) -> Evidence:
     sensitivity = root / "metrics/sensitivity.csv"
     _require(sensitivity)
     test = Split.read(root / "data/test.npz")
-    shape = (len(test), len(test.classes))
+    shape = (len(test), task.width(test.classes))
     return Evidence(
         summary,
         latency,
+        task,
         test,
         {name: _logits(root / "metrics/predictions" / f"{name}.npy", shape) for name in names},
         graphs(root / "models/graphs"),
@@ -112,15 +112,15 @@ def graphs(folder: Path) -> dict[str, Graph]:
     return {precision: file.read(path) for precision, path in paths.items() if path.is_file()}
 
 
-def _logits(path: Path, shape: tuple[int, int]) -> Logits:
+def _logits(path: Path, shape: tuple[int, int]) -> Answers:
     _require(path)
     try:
-        found: Logits = np.load(path, allow_pickle=False)
+        found: Answers = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path} is no array: {error}; delete it and run dvc repro") from None
     if found.shape != shape:
         raise DataError(
-            f"{path} must hold {shape[0]} images × {shape[1]} classes as data/test.npz does, but its shape is "
+            f"{path} must hold {shape[1]} answers for {shape[0]} examples as data/test.npz does, but its shape is "
             f"{found.shape}; both must be of one build: run dvc repro"
         )
     return found

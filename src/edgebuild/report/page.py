@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from edgebuild.measure.figure import MARKERS, NAMES
+from edgebuild.measure.figure import MARKERS, NAMES, capital
 from edgebuild.measure.pareto import points
 from edgebuild.measure.table import table
 from edgebuild.report import numbers
 from edgebuild.report.advice import Choice, choices, verdict
-from edgebuild.report.calibration import BINS, Calibration, calibration
-from edgebuild.report.classes import LARGEST, classes, matrix
 from edgebuild.report.cost import Comparison, Measured, compare, words
 from edgebuild.report.evidence import Evidence
-from edgebuild.report.mistakes import mistakes
+from edgebuild.report.judged import judged
 from edgebuild.report.network import network
-from edgebuild.report.paired import pair, provable
+from edgebuild.report.paired import Paired, difference, provable
 from edgebuild.report.pictures import mean_bytes
-from edgebuild.report.reliability import reliability
 from edgebuild.report.svg import element
 from edgebuild.report.trade_off import marker, trade_off
 
@@ -32,6 +29,21 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 __all__ = ["page"]
+
+#: The page, and what each task puts into it.
+TEMPLATES = (
+    "page.html", "macros.html", "classification.html", "multilabel.html", "regression.html", "anomaly.html",
+    "mistakes.html", "others.html",
+)  # fmt: skip
+
+
+#: How the interval of each task's quality is found.
+INTERVALS = {
+    "classification": "Wilson’s score interval of the accuracy.",
+    "multilabel": "Wilson’s score interval with the effective number of decisions: those on one example go together.",
+    "regression": "Wilson’s score interval of the share of examples within tolerance.",
+    "anomaly": "Newcombe’s interval of an AUC (2006, method 5).",
+}
 
 
 @dataclass(frozen=True)
@@ -66,53 +78,46 @@ def page(evidence: Evidence) -> str:
 
 
 def _context(evidence: Evidence) -> dict[str, Any]:
-    test, compared = evidence.test, evidence.compared
-    logits = {name: evidence.logits[name] for name in compared}
-    calibrations = {name: calibration(values, test.labels) for name, values in logits.items()}
+    test, quality = evidence.test, evidence.task.quality
     rows, everything = network(evidence.graphs, evidence.sensitivity)
-    rows_by_class = classes(test.classes, logits, test.labels)
     recommended = choices(evidence)
     comparison = _comparison(evidence)
-    integer = evidence.integer
-    lost = None if integer is None else pair(logits[evidence.reference], logits[integer], test.labels)
-    edge = pair(evidence.logits[evidence.reference], evidence.logits[evidence.cost.edge], test.labels)
+    one, other = (evidence.logits[name] for name in (evidence.reference, evidence.cost.edge))
+    edge = difference(evidence.task, one, other, test.labels)
     shown = table(evidence.summary, evidence.latency)
     return {
         "dataset": evidence.summary["dataset"],
         "host": evidence.latency["host"],
         "reference": evidence.reference,
         "images": len(test),
+        "kind": evidence.task.kind,
+        "quality": quality,
+        "capital_quality": capital(quality),
+        "interval": INTERVALS[evidence.task.kind],
+        "test_name": "McNemar’s test" if isinstance(edge, Paired) else f"a {edge.test}",
         "edge": evidence.cost.edge,
         "peer": (evidence.peer(evidence.cost.edge) or evidence.variants[evidence.reference])["id"],
         "cloud": evidence.cost.cloud,
         "tiles": _tiles(evidence, comparison),
-        "verdict": verdict(evidence.reference, edge, len(test)),
+        "verdict": verdict(evidence.reference, quality, edge, len(test)),
         "choices": recommended,
-        "provable": provable(),
+        "provable": provable() if isinstance(edge, Paired) else None,
         "tolerated": evidence.cost.tolerated_drop,
-        "long_names": max(map(len, test.classes)) > 3,
         "badges": _badges(recommended),
         "table": shown,
         "size_chart": trade_off(
-            points(evidence.summary), cost="size, KiB", unit=lambda kib: numbers.kib(kib * 1024)
+            points(evidence.summary),
+            cost="size, KiB",
+            unit=lambda kib: numbers.kib(kib * 1024),
+            quality=quality,
         ),
         "time_chart": _time_chart(evidence),
         "keys": _keys(evidence),
-        "models": compared,
-        "classes": rows_by_class,
-        "most_wrong": max(1 - share for row in rows_by_class for share in row.shares if row.images) or 1.0,
-        "matrices": [matrix(name, test.classes, values, test.labels) for name, values in logits.items()],
-        "class_names": test.classes,
-        "largest": LARGEST,
-        "calibrations": [(name, found, reliability(found, name)) for name, found in calibrations.items()],
-        "bins": BINS,
-        "calibration_words": _calibration_words(calibrations),
+        **judged(evidence),
         "layers": rows,
         "all_layers": everything,
         "precisions": tuple(evidence.graphs),
-        "integer": integer,
-        "lost": lost,
-        "mistakes": [] if integer is None else mistakes(test, logits[evidence.reference], logits[integer]),
+        "integer": evidence.integer,
         "comparison": comparison,
         "cost_words": words(comparison),
         "assumptions": [(field.name, getattr(evidence.cost, field.name)) for field in fields(evidence.cost)],
@@ -135,7 +140,7 @@ def _tiles(evidence: Evidence, comparison: Comparison) -> list[Tile]:
     drop = edge["accuracy_drop"]
     tiles = [
         Tile(
-            "Accuracy",
+            capital(evidence.task.quality),
             numbers.percent(reference["accuracy"]),
             numbers.percent(edge["accuracy"]),
             "the same"
@@ -167,7 +172,10 @@ def _tiles(evidence: Evidence, comparison: Comparison) -> list[Tile]:
 
 def _time_chart(evidence: Evidence) -> Markup | None:
     timed = points(evidence.summary, evidence.latency)
-    return trade_off(timed, cost="median latency, µs", unit=numbers.microseconds) if timed else None
+    if not timed:
+        return None
+    quality = evidence.task.quality
+    return trade_off(timed, cost="median latency, µs", unit=numbers.microseconds, quality=quality)
 
 
 def _keys(evidence: Evidence) -> list[Key]:
@@ -189,29 +197,12 @@ def _badges(recommended: Sequence[Choice]) -> dict[str, str]:
     return {pick.id: pick.title for choice in recommended for pick in choice.picks}
 
 
-def _calibration_words(found: dict[str, Calibration]) -> list[str]:
-    """For each model whether it is proven to be too sure of itself, or not sure enough."""
-    words = []
-    for name, one in found.items():
-        if one.error <= one.limit:
-            words.append(
-                f"{name}: no miscalibration is proven; its ECE is within what chance makes of so few images."
-            )
-        else:
-            way = "too sure of itself" if one.confidence > one.accuracy else "not sure enough of itself"
-            means = (
-                f"mean confidence {numbers.percent(one.confidence)}, accuracy {numbers.percent(one.accuracy)}"
-            )
-            words.append(f"{name} is {way}: {means}.")
-    return words
-
-
 def _environment() -> Environment:
     """Jinja with everything escaped that is not markup by type, and no name silently empty."""
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     environment = Environment(
-        loader=DictLoader({"page.html": _resource("page.html")}),
+        loader=DictLoader({name: _resource(name) for name in TEMPLATES}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

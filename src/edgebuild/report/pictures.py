@@ -19,13 +19,16 @@ SAMPLE = 200
 def png(image: npt.NDArray[np.uint8], scale: float) -> bytes:
     """One image, uint8 ``(height, width, channels)`` with ``real = image * scale`` in [0, 1], as PNG of 8 bits.
 
-    One channel is grey and three are RGB; of any other number the first is shown.
+    One channel is grey, three are RGB, four RGBA. Other channels are put one below the other; those of a window
+    of a sensor, ``(time, 1, channels)``, as one line each, time going to the right. So every value is in the picture.
     """
     from PIL import Image
 
     pixels = np.clip(np.rint(image * (255.0 * scale)), 0, 255).astype(np.uint8)
-    if pixels.shape[2] != 3:
-        pixels = pixels[..., 0]
+    if pixels.shape[1] == 1:
+        pixels = pixels[:, 0].T
+    elif pixels.shape[2] not in (3, 4):
+        pixels = np.concatenate(list(pixels.transpose(2, 0, 1)))
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, format="PNG", optimize=True)
     return written.getvalue()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from edgebuild.measure.figure import NAMES
+from edgebuild.measure.figure import NAMES, capital
 from edgebuild.measure.pareto import Point, front
 from edgebuild.report.numbers import number, percent
 from edgebuild.report.svg import element, figure, linear, logarithmic, text
@@ -21,13 +21,16 @@ LETTER, LINE = 7.9, 16.0  # of 13-pixel text, generously
 Box = tuple[float, float, float, float]  #: left, top, right, bottom
 
 
-def trade_off(given: Sequence[Point], *, cost: str, unit: Callable[[float], str]) -> Markup:
+def trade_off(
+    given: Sequence[Point], *, cost: str, unit: Callable[[float], str], quality: str = "accuracy"
+) -> Markup:
     """Draw ``given``; colour says format and shape says precision, as the page's key explains.
 
     Args:
         given: at least one point.
         cost: the horizontal axis, logarithmic.
         unit: a cost as text, for the tooltips.
+        quality: what the task calls the vertical axis.
     """
     best = front(given)
     costs = [point.cost for point in given]
@@ -37,7 +40,7 @@ def trade_off(given: Sequence[Point], *, cost: str, unit: Callable[[float], str]
     up = linear(low - room, min(high + room, 100 + room), BOTTOM, TOP)
     places = {point.id: (across.place(point.cost), up.place(100 * point.accuracy)) for point in given}
 
-    drawn = [*_axes(across.ticks, across.place, up.ticks, up.place, cost)]
+    drawn = [*_axes(across.ticks, across.place, up.ticks, up.place, cost, quality)]
     drawn.append(element("path", d=_steps([places[p.id] for p in best]), class_="front"))
     for point in given:
         x, _ = places[point.id]
@@ -51,7 +54,9 @@ def trade_off(given: Sequence[Point], *, cost: str, unit: Callable[[float], str]
         )
     drawn += _labels([(_name(point), places[point.id]) for point in best], list(places.values()))
     listed = "; ".join(f"{point.id} {percent(point.accuracy)} at {unit(point.cost)}" for point in best)
-    return figure(WIDTH, HEIGHT, f"Accuracy against {cost}", f"Nothing beats these in both: {listed}.", drawn)
+    return figure(
+        WIDTH, HEIGHT, f"{capital(quality)} against {cost}", f"Nothing beats these in both: {listed}.", drawn
+    )
 
 
 def marker(x: float, y: float, format: str, precision: str, size: float = 6.0) -> Markup:
@@ -78,6 +83,7 @@ def _axes(
     ys: Sequence[float],
     y_at: Callable[[float], float],
     cost: str,
+    quality: str,
 ) -> list[Markup]:
     drawn = []
     for value in xs:
@@ -90,7 +96,7 @@ def _axes(
     middle = (TOP + BOTTOM) / 2
     drawn.append(
         element(
-            "text", "accuracy on the test split, %", x=0, y=0, text_anchor="middle", class_="strong",
+            "text", f"{quality} on the test split, %", x=0, y=0, text_anchor="middle", class_="strong",
             transform=f"translate(13 {middle:.2f}) rotate(-90)",
         )
     )  # fmt: skip

@@ -13,11 +13,15 @@ import gzip
 import importlib.metadata
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgebuild.errors import DataError
 from edgebuild.sources.source import Source, source
+
+if TYPE_CHECKING:
+    from edgebuild.params.data import Data
 
 __all__ = ["load"]
 
@@ -26,18 +30,12 @@ LARGEST = 16  #: grey levels run from 0 to 16
 CLASSES = tuple("0123456789")
 
 
-def load(folder: Path | None, download: bool) -> Source:
+def load(params: Data, task: str) -> Source:
     """All 1,797 images in the order of the file; there is no official test part.
 
     Raises:
-        DataError: a folder is given, or scikit-learn is not installed or damaged.
+        DataError: scikit-learn is not installed or damaged.
     """
-    if folder is not None or download:
-        raise DataError(
-            "data.source: digits is embedded in scikit-learn and takes no files, but "
-            + (f"data.folder is {str(folder)!r}" if folder is not None else "data.download is true")
-            + '; write folder: "" and download: false, or name another source'
-        )
     try:
         installed = importlib.metadata.distribution("scikit-learn")
     except importlib.metadata.PackageNotFoundError:

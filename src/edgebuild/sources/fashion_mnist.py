@@ -14,12 +14,16 @@ import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from edgebuild.errors import DataError
 from edgebuild.sources.source import Source, source
+
+if TYPE_CHECKING:
+    from edgebuild.params.data import Data
 
 __all__ = ["CLASSES", "FILES", "load", "read_idx"]
 
@@ -72,16 +76,16 @@ def fetch_with_keras() -> Arrays:
     return arrays
 
 
-def load(folder: Path | None, download: bool, fetch: Callable[[], Arrays] = fetch_with_keras) -> Source:
-    """Read the four files of ``folder``; with no folder, ``fetch`` them if ``download`` allows it.
+def load(params: Data, task: str, fetch: Callable[[], Arrays] = fetch_with_keras) -> Source:
+    """Read the four files of ``data.folder``; with no folder, ``fetch`` them if ``data.download`` allows it.
 
     Raises:
         DataError: no files and no permission to fetch them, or damaged files.
     """
-    if folder is not None:
-        train, test = read_folder(folder)
-        where = str(folder)
-    elif download:
+    if params.folder:
+        train, test = read_folder(Path(params.folder).expanduser())
+        where = str(Path(params.folder).expanduser())
+    elif params.download:
         train, test = fetch()
         where = "Fashion-MNIST as fetched by Keras"
     else:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edgebuild.errors import ParityError
+from edgebuild.errors import Finding, ParityError
 from edgebuild.measure import oracle
 from edgebuild.track.state import BuildState
 
-__all__ = ["GATES", "Problem", "checks"]
+if TYPE_CHECKING:
+    from edgebuild.params import Params
+
+__all__ = ["GATES", "Problem", "checks", "within_budgets"]
 
 #: So many images stages/benchmark.py asks of a file with float outputs, and all images of one with integer outputs.
 FLOAT_IMAGES = 500
@@ -37,6 +41,29 @@ class Problem:
 def checks(state: BuildState) -> tuple[Problem, ...]:
     """Everything that the `GATES` find in the finished build ``state``, in their order."""
     return tuple(problem for gate in GATES for problem in gate(state))
+
+
+def within_budgets(root: Path, params: Params, variant: str) -> list[Problem]:
+    """Which of its budgets (section ``budgets`` of ``params``) the build in ``root`` breaks with ``variant``.
+
+    A line each, as `edgebuild check` has it.
+    """
+    from edgebuild.build.measured import measured
+    from edgebuild.gates.rows import Checked
+    from edgebuild.gates.verdict import verdicts
+    from edgebuild.tasks.registry import open_task
+
+    if params.budgets is None:
+        return []
+    task = open_task(params.task)
+    try:
+        results = measured(root, task, ())
+    except Finding as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return [Problem(what, remedy)]
+    rows = Checked(verdicts(params.budgets, results, {variant}), (), None, task.quality).budgets
+    remedy = "build a better one, or change its budget in params.yaml"
+    return [Problem(row.sentence, remedy) for row in rows if row.fails]
 
 
 def _whole(state: BuildState) -> list[Problem]:
@@ -72,7 +99,7 @@ def _judged(variant: Mapping[str, Any], images: int) -> list[Problem]:
         verdict = oracle.Verdict(min(images, FLOAT_IMAGES), labels)
         limit = oracle.Limit(0.0, 0, oracle.LABELS)
     else:
-        verdict = oracle.Verdict(images, labels, equal, steps)
+        verdict = oracle.Verdict(images, labels, equal, steps, outputs=variant.get("oracle_outputs"))
         limit = oracle.GRID_LIMITS[variant["format"]]
     try:
         oracle.judge(verdict, limit, variant["id"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,13 @@ def promote(
     name: str = "",
     alias: str = "champion",
     force: str = "",
+    further: Sequence[Problem] = (),
 ) -> Promotion:
     """Register ``variant`` of the build in ``root`` and point ``alias`` to it, unless something speaks against it.
 
     ``name`` is that of the registered model, by default the project's; ``force`` the reason for
-    overriding what speaks against. A refusal is a result and no exception, a store that does not answer, too.
+    overriding what speaks against, to which the caller may add ``further`` problems. A refusal is a result and
+    no exception, a store that does not answer, too.
 
     Raises:
         UsageError: the build has no such variant, or the repository's files cannot be understood.
@@ -106,7 +108,7 @@ def promote(
         what, _, remedy = state.rpartition(": ")
         return Promotion(variant, name, alias, problems=(Problem(what, remedy, final=True),))
     chosen = _chosen(state, variant)
-    against = [*committed(root), *up_to_date(root, environ), *drifted(root, state), *checks(state)]
+    against = [*committed(root), *up_to_date(root, environ), *drifted(root, state), *checks(state), *further]
     try:
         with store.connect(root, tracking_uri) as client:
             model = _published(client, f"{project}/builds", state, chosen)

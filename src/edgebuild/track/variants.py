@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -145,7 +146,10 @@ def variant_metrics(variant: Mapping[str, Any], latency: Mapping[str, Any]) -> d
 
     Pairs become ``…_low`` and ``…_high``, percentiles ``latency_p50_us``; nulls are left out, never zero.
     """
-    flat: dict[str, Any] = dict(variant)
+    # The figures of a task are named after the user's own targets, in which MLflow takes few characters.
+    figures: Mapping[str, Any] = variant.get("metrics", {})
+    flat = {re.sub(r"[^\w./: -]", "_", name, flags=re.ASCII): value for name, value in figures.items()}
+    flat.update(variant)
     for name, value in variant.items():
         if isinstance(value, list) and len(value) == 2:
             flat |= {f"{name}_low": value[0], f"{name}_high": value[1]}

@@ -18,6 +18,7 @@ class History:
 
     on_metrics: Callable[[Mapping[str, float], int], None]
     on_progress: Callable[[int, int, str], None]
+    figure: str = "accuracy"  #: what the task's curves of that name are
     epochs: list[Epoch] = field(default_factory=list)
 
     def add(self, epoch: Epoch) -> None:
@@ -29,7 +30,7 @@ class History:
     def last(self) -> str:
         """How the latest epoch ended, in words."""
         metrics = self.epochs[-1].metrics
-        return f"loss {metrics['loss']:.4f}, validation accuracy {metrics['val_accuracy']:.4f}"
+        return f"loss {metrics['loss']:.4f}, validation {self.figure} {metrics['val_accuracy']:.4f}"
 
     def write(self, path: Path) -> None:
         """Write columns epoch, loss, accuracy, val_loss, val_accuracy; six significant digits."""

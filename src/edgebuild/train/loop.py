@@ -10,15 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from edgebuild.data.images import rows_of
 from edgebuild.errors import DataError, Finding
 from edgebuild.train.augment import augment
 from edgebuild.train.checkpoint import Checkpoint, Position
+from edgebuild.train.layers import keras_augmentation
 from edgebuild.train.losses import Loss
+
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Answers, Task
 
 __all__ = [
     "Epoch",
@@ -34,12 +39,15 @@ __all__ = [
     "total_steps",
 ]
 
+#: Images that are inferred at once, and how many bytes of them at most: a network's activations take far more.
+BATCH, BATCH_BYTES = 500, 4 * 2**20
+
 Images = npt.NDArray[np.uint8]
-Logits = npt.NDArray[np.float32]
-#: stored images, uint8 (n, h, w, c) → logits, float32 (n, classes)
-Inference = Callable[[Images], Logits]
-#: The teacher's logits: a row per training image, or a function of any stored images.
-Guide = Logits | Inference
+Outputs = npt.NDArray[np.float32]
+#: stored images, uint8 (n, h, w, c) → what the network gives, float32 (n, outputs)
+Inference = Callable[[Images], Outputs]
+#: The teacher's outputs: a row per training image, or a function of any stored images.
+Guide = Outputs | Inference
 
 
 class Recipe(Protocol):
@@ -57,6 +65,8 @@ class Recipe(Protocol):
     def shift(self) -> int: ...
     @property
     def flip(self) -> bool: ...
+    @property
+    def augment(self) -> str: ...
 
 
 class Examples(Protocol):
@@ -65,7 +75,7 @@ class Examples(Protocol):
     @property
     def images(self) -> npt.NDArray[np.uint8]: ...
     @property
-    def labels(self) -> npt.NDArray[np.int64]: ...
+    def labels(self) -> npt.NDArray[Any]: ...
     @property
     def scale(self) -> float: ...
 
@@ -74,9 +84,9 @@ class Examples(Protocol):
 class Trainee:
     """Something that can be trained.
 
-    ``objective`` maps real images, float32 ``(n, h, w, c)``, labels ``(n,)`` and
-    the teacher's logits ``(n, classes)`` (``(n, 0)`` without a teacher) to the
-    loss and the logits, and is differentiated by ``variables``. ``infer``
+    ``objective`` maps real images, float32 ``(n, h, w, c)``, the task's truth
+    (an entry per image) and the teacher's outputs (``(n, 0)`` without a teacher)
+    to the loss and the outputs, and is differentiated by ``variables``. ``infer``
     answers as the trained network will. ``state`` is all that training changes:
     ``variables``, statistics, states of random generators, and arrays that are
     changed in place.
@@ -105,15 +115,16 @@ def fit(
     validation: Examples,
     recipe: Recipe,
     *,
+    task: Task,
     seed: int,
     on_epoch: Callable[[Epoch], None],
     guide: Guide | None = None,
     after_step: Callable[[int], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train ``trainee`` in place.
+    """Train ``trainee`` in place, for ``task``.
 
-    ``guide`` gives the teacher's logits, float32 ``(n, classes)``: an array with
+    ``guide`` gives the teacher's outputs, float32 ``(n, outputs)``: an array with
     one row per training image, valid when nothing is augmented, or a function
     of a batch of stored images. ``after_step`` is called with the number of
     optimizer steps done; what it changes belongs to the trainee's ``state``.
@@ -121,7 +132,7 @@ def fit(
     written, to the same bits; ``on_epoch`` hears of every epoch all the same.
 
     Raises:
-        DataError: the guide's logits are not one row of classes per training image.
+        DataError: the guide is not one row of outputs per training image.
         Finding: the loss stops being finite, which more training cannot mend.
     """
     count = len(train.images)
@@ -134,18 +145,25 @@ def fit(
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     optimizer.build(trainee.variables)
     image = tf.TensorSpec((None, *train.images.shape[1:]), tf.uint8)
+    like = task.truth(train.images[:1], train.labels[:1], train.scale)
 
     @tf.function(
-        input_signature=[image, tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, None), tf.float32)]
+        input_signature=[
+            image,
+            tf.TensorSpec((None, *like.shape[1:]), like.dtype),
+            tf.TensorSpec((None, None), tf.float32),
+        ]
     )
-    def step(images: Any, labels: Any, target: Any) -> Any:
+    def step(images: Any, truth: Any, target: Any) -> Any:
         pixels = tf.cast(images, tf.float32) * tf.constant(train.scale, tf.float32)
         with tf.GradientTape() as tape:
-            value, logits = trainee.objective(pixels, labels, target)
+            value, outputs = trainee.objective(pixels, truth, target)
         optimizer.apply(tape.gradient(value, trainee.variables), trainee.variables)
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
-        return value, right
+        return value, task.correct(tf, outputs, truth)
 
+    shape, layers = train.images.shape[1:], None
+    if recipe.augment:
+        layers = keras_augmentation(tf, recipe.augment, shape, train.scale)
     state = [*trainee.state, *optimizer.variables]
     position = Position() if checkpoint is None else checkpoint.resume(state, recipe.epochs)
     for number, row in enumerate(position.rows, 1):
@@ -158,10 +176,12 @@ def fit(
         for start in range(position.seen, count, recipe.batch_size):
             chosen = order[start : start + recipe.batch_size]
             images = augment(train.images[chosen], shift=recipe.shift, flip=recipe.flip, generator=generator)
-            value, right = step(images, train.labels[chosen], _target(guide, images, chosen))
+            images = images if layers is None else layers(images, generator)
+            truth = task.truth(images, train.labels[chosen], train.scale)
+            value, correct = step(images, truth, _target(guide, images, chosen))
             position.seen += len(chosen)
             position.loss += float(value) * len(chosen)
-            position.correct += float(right)
+            position.correct += float(correct)
             if after_step is not None:
                 after_step(epoch * steps_per_epoch(count, recipe) + start // recipe.batch_size + 1)
             if checkpoint is not None and checkpoint.due():
@@ -172,7 +192,7 @@ def fit(
         metrics = {
             "loss": position.loss / count,
             "accuracy": position.correct / count,
-            **_validate(trainee.infer, validation),
+            **_validate(task, trainee.infer, validation),
         }
         position = Position([*position.rows, metrics])
         on_epoch(Epoch(epoch + 1, recipe.epochs, metrics))
@@ -180,18 +200,18 @@ def fit(
         checkpoint.end(state, position)
 
 
-def _target(guide: Guide | None, images: Images, chosen: npt.NDArray[np.int64]) -> Logits:
+def _target(guide: Guide | None, images: Images, chosen: npt.NDArray[np.int64]) -> Outputs:
     if guide is None:
         return np.zeros((len(images), 0), np.float32)
     return guide[chosen] if isinstance(guide, np.ndarray) else guide(images)
 
 
 def keras_trainee(tf: Any, model: Any, scale: float, loss: Loss) -> Trainee:
-    """A Keras model from real images to logits, trained on ``loss``; ``scale`` makes stored images real."""
+    """A Keras model from real images to outputs, trained on ``loss``; ``scale`` makes stored images real."""
 
-    def objective(pixels: Any, labels: Any, target: Any) -> tuple[Any, Any]:
-        logits = model(pixels, training=True)
-        return loss(tf, logits, labels, target), logits
+    def objective(pixels: Any, truth: Any, target: Any) -> tuple[Any, Any]:
+        outputs = model(pixels, training=True)
+        return loss(tf, outputs, truth, target), outputs
 
     return Trainee(model.trainable_variables, objective, inference(tf, model, scale), model.variables)
 
@@ -207,7 +227,7 @@ def steps_per_epoch(images: int, recipe: Recipe) -> int:
 
 
 def inference(tf: Any, model: Any, scale: float) -> Inference:
-    """A function from stored images, uint8 ``(n, h, w, c)``, to logits, float32 ``(n, classes)``.
+    """A function from stored images, uint8 ``(n, h, w, c)``, to outputs, float32 ``(n, outputs)``.
 
     It is traced once for every batch shape, so make it once and call it often.
     """
@@ -216,19 +236,21 @@ def inference(tf: Any, model: Any, scale: float) -> Inference:
     def infer(images: Any) -> Any:
         return model(tf.cast(images, tf.float32) * tf.constant(scale, tf.float32), training=False)
 
-    def run(images: Images, batch_size: int = 500) -> Logits:
+    def run(images: Images, batch_size: int = BATCH) -> Outputs:
+        batch_size = min(batch_size, rows_of(images.shape, BATCH_BYTES))
         starts = range(0, len(images), batch_size)
         return np.concatenate([infer(images[start : start + batch_size]).numpy() for start in starts])
 
     return run
 
 
-def _validate(infer: Inference, validation: Examples) -> Mapping[str, float]:
-    logits = infer(validation.images)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    picked = shifted[np.arange(len(logits)), validation.labels]
-    losses = np.log(np.exp(shifted).sum(axis=1)) - picked
-    return {
-        "val_loss": float(losses.mean()),
-        "val_accuracy": float((logits.argmax(axis=1) == validation.labels).mean()),
-    }
+def _validate(task: Task, infer: Inference, validation: Examples) -> Mapping[str, float]:
+    """Mean loss and figure of the task over the validation images, which are read batch by batch."""
+    parts: list[tuple[Answers, Answers]] = []
+    for start in range(0, len(validation.images), BATCH):
+        chosen = slice(start, start + BATCH)
+        images = validation.images[chosen]
+        truth = task.truth(images, validation.labels[chosen], validation.scale)
+        parts.append(task.validate(infer(images), truth))
+    losses, figures = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return {"val_loss": float(losses.mean()), "val_accuracy": float(figures.mean())}

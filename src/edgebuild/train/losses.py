@@ -1,4 +1,4 @@
-"""Losses on logits."""
+"""Losses of classifiers, on logits; those of other tasks are in :mod:`edgebuild.tasks`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["Loss", "cross_entropy", "distillation"]
 
-#: (tensorflow, logits (n, classes), labels (n,), teacher logits (n, classes) or None) → scalar
+#: (tensorflow, outputs (n, outputs), the task's truth (n, ...), the teacher's outputs or None) → scalar
 Loss = Callable[[Any, Any, Any, Any], Any]
 
 

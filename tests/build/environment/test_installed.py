@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebuild.build.environment import library
 from edgebuild.build.environment.installed import check, drift
 from edgebuild.errors import UsageError
 
@@ -56,3 +57,26 @@ def test_drift_is_refused_with_the_way_out_or_returned(tmp_path: Path) -> None:
         check(tmp_path, deps, allowed=False)
     assert check(tmp_path, deps, allowed=True) == ("nowhere-to-be-found missing!=1.0",)
     assert check(tmp_path, ["stages/make.py"], allowed=False) == ()
+
+
+def test_a_library_with_other_code_is_drift_though_its_version_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    lock = tmp_path / library.NAME
+    lock.write_text(library.pin())
+    assert check(tmp_path, [library.NAME], allowed=False) == ()
+    version, digest = library.pinned(library.pin()) or ("", "")
+    lock.write_text(library.pin().replace(digest, "0" * 64))
+    with pytest.raises(UsageError, match=r"this edgebuild is not the one .*--upgrade.*--allow-drift"):
+        check(tmp_path, [library.NAME], allowed=False)
+    found = check(tmp_path, [library.NAME], allowed=True)
+    assert found == (f"edgebuild {version}+{digest[:8]}!={version}+00000000",)
+
+
+def test_the_digest_of_code_is_of_names_and_contents_and_not_of_caches(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("1")
+    first = library.code_digest(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__/a.pyc").write_text("2")
+    assert library.code_digest(tmp_path) == first
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    assert library.code_digest(tmp_path) != first

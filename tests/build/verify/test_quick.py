@@ -117,3 +117,31 @@ def test_a_folder_without_git_is_refused(
     shutil.rmtree(repository.root / ".git")
     assert main(["verify", "--quick"]) == 2
     assert "is in no git repository" in capsys.readouterr().err
+
+
+@pytest.fixture
+def added(repository: Repository) -> Repository:
+    """With a folder that `dvc add` tracks, that a stage reads, and that nobody has fetched."""
+    repository.write("scans/a.txt", "1")
+    repository.replace("dvc.yaml", "deps: [data.npz,", "deps: [data.npz, scans,")
+    repository.run("dvc", "add", "--quiet", "scans")
+    repository.build()
+    repository.lose_cache()
+    shutil.rmtree(repository.root / "scans")
+    return repository
+
+
+def test_what_dvc_add_tracks_need_not_be_there(added: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--quick"]) == 0
+    assert "nothing would rerun" in capsys.readouterr().out
+
+
+def test_another_version_of_what_dvc_add_tracks_is_named(
+    added: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    added.write("scans/a.txt", "2")
+    added.run("dvc", "add", "--quiet", "scans")
+    added.commit()
+    shutil.rmtree(added.root / "scans")
+    assert main(["verify", "--quick"]) == 1
+    assert "train would rerun: scans modified" in capsys.readouterr().out

@@ -57,6 +57,14 @@ def test_losses_may_differ_by_a_factor_and_below_rounding_by_any(sides: tuple[Pa
     assert not documents(sides, loss=(0.1, float("nan"))).acceptable
 
 
+def test_errors_of_a_target_may_differ_by_a_factor_whatever_the_target_is_called(
+    sides: tuple[Path, Path],
+) -> None:
+    old, near, far = ({"mae.wind, m.s": value, "r2": 0.9} for value in (2.0, 5.0, 20.0))
+    assert documents(sides, variants=([{"metrics": old}], [{"metrics": near}])).acceptable
+    assert not documents(sides, variants=([{"metrics": old}], [{"metrics": far}])).acceptable
+
+
 def test_an_integer_files_steps_are_counted(sides: tuple[Path, Path]) -> None:
     assert documents(sides, steps=(0, 2), oracle_steps=(0, 1)).acceptable
     assert documents(sides, steps=(0, 9)).text == "beyond the tolerances: steps: 0 → 9, 8 are allowed"

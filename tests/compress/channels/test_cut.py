@@ -10,6 +10,7 @@ import pytest
 from edgebuild.compress.channels.analyse import analyse
 from edgebuild.compress.channels.cost import macs
 from edgebuild.compress.channels.cut import cut, share_of_round
+from edgebuild.tasks.classification import Classification
 from edgebuild.train.losses import distillation
 from edgebuild.zoo.ds_cnn import ds_cnn
 
@@ -31,7 +32,15 @@ def smaller(backend, model, share, time=None, **how):
     given = {"importance": "taylor", "spread": "uniform", "multiple": 1, "batch_size": 20} | how
     loss = distillation(4.0, 0.7)
     return cut(
-        backend[0], model, SimpleNamespace(**given), share, train=TRAIN, logits=LOGITS, loss=loss, time=time
+        backend[0],
+        model,
+        SimpleNamespace(**given),
+        share,
+        task=Classification(),
+        train=TRAIN,
+        logits=LOGITS,
+        loss=loss,
+        time=time,
     )
 
 

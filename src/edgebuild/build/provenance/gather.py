@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from edgebuild.build.declaration import Declaration
+from edgebuild.build.environment import library
 from edgebuild.build.environment.record import Environment
 from edgebuild.build.provenance.statement import Evidence, source_uri
 from edgebuild.build.verify.clone import Clone, git
@@ -18,7 +19,7 @@ from edgebuild.build.verify.report import Report
 __all__ = ["gather"]
 
 #: Files of the commit that say what is built (with what, and what came out), besides the commit that has them all.
-DEFINITION = ("dvc.yaml", "params.yaml", "dvc.lock", "requirements/runtime.txt")
+DEFINITION = ("dvc.yaml", "params.yaml", "dvc.lock", "requirements/runtime.txt", library.NAME)
 
 
 def gather(

@@ -18,7 +18,7 @@ from edgebuild.build.digest import md5
 from edgebuild.build.verify.clone import Clone
 from edgebuild.build.verify.compare import descendants
 from edgebuild.build.verify.lock import Entry
-from edgebuild.build.verify.rebuild import covers
+from edgebuild.build.verify.rebuild import covers, tracked_by_dvc
 from edgebuild.errors import UsageError
 
 __all__ = ["Change", "changes"]
@@ -44,11 +44,15 @@ def changes(clone: Clone, stages: Mapping[str, Declaration], lock: Mapping[str, 
     """
     status = _status(clone)
     made = {out for stage in stages.values() for out in stage.outs}
+    added = tracked_by_dvc(clone)
     reasons: dict[str, list[str]] = {}
     for name, stage in stages.items():
         if name not in lock:
             reasons[name] = ["dvc.lock does not have it"]
-        elif found := [*_changed(status.get(name, ()), made), *_files(clone, stage, lock[name])]:
+        elif found := [
+            *_changed(status.get(name, ()), made, added, lock[name]),
+            *_files(clone, stage, lock[name]),
+        ]:
             reasons[name] = found
     after: dict[str, str] = {}
     for changed in reasons:
@@ -71,10 +75,14 @@ def _status(clone: Clone) -> Mapping[str, Any]:
     return found
 
 
-def _changed(entry: Any, made: set[str]) -> list[str]:
-    """From DVC's list of ``{"changed deps": {path: how}}``, ``"changed command"`` and the like."""
+def _changed(status: Any, made: set[str], added: Mapping[str, str], entry: Entry) -> list[str]:
+    """From DVC's list of ``{"changed deps": {path: how}}``, ``"changed command"`` and the like.
+
+    What ``dvc add`` tracks (``added``, path → digest) is not in a clean clone either: its digest is
+    compared. A dep that is a part of such a folder has none, and counts as unchanged.
+    """
     result = []
-    for part in entry:
+    for part in status:
         if isinstance(part, str):
             result.append(part)
             continue
@@ -82,8 +90,13 @@ def _changed(entry: Any, made: set[str]) -> list[str]:
             if kind == "changed outs":  # their digests are compared here, with better words
                 continue
             for path, how in _flat(paths):
-                if how not in ABSENT or not any(covers(path, out) for out in made):
-                    result.append(f"{path} {how}")
+                if how in ABSENT and any(covers(path, out) for out in made):
+                    continue
+                if how in ABSENT and any(covers(path, one) for one in added):
+                    if path in added and added[path] != entry.deps.get(path):
+                        result.append(f"{path} modified")
+                    continue
+                result.append(f"{path} {how}")
     return result
 
 

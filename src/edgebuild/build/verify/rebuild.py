@@ -16,7 +16,7 @@ from edgebuild.build.verify.committed import Committed
 from edgebuild.build.verify.lock import Entry, entries
 from edgebuild.errors import UsageError
 
-__all__ = ["Rebuilt", "again", "covers", "producers", "rebuild", "selected"]
+__all__ = ["Rebuilt", "again", "covers", "producers", "rebuild", "selected", "tracked_by_dvc"]
 
 RUNNING = re.compile(r"Running stage '([^']+)'")
 FAILED = re.compile(r"failed to reproduce '([^']+)'")
@@ -138,7 +138,7 @@ def _fetch_inputs(
     lock: Mapping[str, Entry],
     committed: Committed,
 ) -> None:
-    wanted = _tracked_by_dvc(clone)
+    wanted = tracked_by_dvc(clone)
     for name in chosen:
         for dep in stages[name].deps:
             for producer in producers(stages, dep):
@@ -159,7 +159,7 @@ def _fetch_inputs(
         )
 
 
-def _tracked_by_dvc(clone: Clone) -> dict[str, str]:
+def tracked_by_dvc(clone: Clone) -> dict[str, str]:
     """Path → digest of what ``dvc add`` tracks: no stage makes it."""
     from edgebuild.strict import read_yaml
 

@@ -109,6 +109,8 @@ def show(report: Report) -> None:
         )
         table.add_row(*map(Text, row))
         previous = output.stage
-    console.print(table)
-    for line in report.lines():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    with console.capture() as captured:  # on a pipe that nobody reads rich itself would end the process
+        console.print(table)
+        for line in report.lines():
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print(captured.get(), end="")

@@ -28,9 +28,10 @@ MODELS = (".keras", ".safetensors", ".onnx", ".tflite", ".mlpackage")
 SHARES = (
     "accuracy", "val_accuracy", "agreement_with_reference", "agreement_with_source", "oracle_labels",
     "oracle_equal", "labels", "equal", "disagreement",
+    "mean_average_precision", "macro_f1", "exact_match", "partial_auc", "recall_at_rate", "r2",
 )  # fmt: skip
 #: positive numbers that say something by their magnitude
-MAGNITUDES = ("loss", "val_loss", "max_abs_error", "divergence")
+MAGNITUDES = ("loss", "val_loss", "max_abs_error", "divergence", "mae", "rmse", "error", "oracle_error")
 #: largest distance in steps of an integer output's grid
 STEPS = ("steps", "oracle_steps")
 SIZES = ("size_bytes", "gzip_bytes", "nonzero_parameters")
@@ -225,7 +226,9 @@ def _unless(acceptable: bool, allowed: str) -> str:
 
 
 def _last(key: str) -> str:
-    """``accuracy`` of ``variants[0 teacher].accuracy[1]`` and of ``row 3, accuracy``."""
+    """``accuracy`` of ``variants[0 teacher].accuracy[1]`` and ``row 3, accuracy``; ``mae`` of ``….metrics.mae.age``."""
+    if figure := key.partition(".metrics.")[2]:  # of a target, whose name may be anything
+        return figure.strip("'").partition(".")[0]
     return re.split(r"\.|, ", re.sub(r"(\[[^\]]*\])+$", "", key))[-1]
 
 

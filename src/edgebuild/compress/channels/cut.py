@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,16 @@ from edgebuild.compress.channels.shrink import shrink
 from edgebuild.train.loop import Examples
 from edgebuild.train.losses import Loss
 
+if TYPE_CHECKING:
+    from edgebuild.tasks.task import Task
+
 __all__ = ["Cut", "Seen", "cut", "share_of_round"]
 
 #: Batches of training images that the first-order importance is summed over.
 BATCHES = 16
 
-#: Real images (n, h, w, c), labels (n,), the teacher's logits (n, classes).
-Seen = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32]]
+#: Real images (n, h, w, c), the task's truth (n, ...), the teacher's outputs (n, outputs).
+Seen = tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[np.float32]]
 
 
 class Cut(Protocol):
@@ -45,6 +48,7 @@ def cut(
     how: Cut,
     share: float,
     *,
+    task: Task,
     train: Examples,
     logits: npt.NDArray[np.float32],
     loss: Loss,
@@ -53,7 +57,8 @@ def cut(
     """A smaller model that costs at most ``share`` of ``model``, which stays as it is.
 
     Args:
-        logits: the teacher's, float32 ``(len(train.images), classes)``, for the loss that "taylor" differentiates.
+        task: gives the truth, and
+        logits: the teacher's outputs, a row per training image, for the loss that "taylor" differentiates.
         time: what a model costs; by default its multiply-accumulates.
 
     Raises:
@@ -61,7 +66,7 @@ def cut(
     """
     layout = analyse(model)
     if how.importance == "taylor":
-        scores = taylor(tf, model, layout, _batches(train, logits, how.batch_size), loss=loss)
+        scores = taylor(tf, model, layout, _batches(task, train, logits, how.batch_size), loss=loss)
     else:
         scores = magnitude(layout)
 
@@ -80,13 +85,13 @@ def share_of_round(keep: float, rounds: int) -> float:
     return float(keep ** (1 / rounds))
 
 
-def _batches(train: Examples, logits: npt.NDArray[np.float32], size: int) -> Iterator[Seen]:
+def _batches(task: Task, train: Examples, logits: npt.NDArray[np.float32], size: int) -> Iterator[Seen]:
     """Images that stand evenly over the training split."""
     count = min(BATCHES * size, len(train.images))
     chosen = np.linspace(0, len(train.images) - 1, count).astype(np.int64)
     for part in np.split(chosen, range(size, count, size)):
         yield (
             train.images[part].astype(np.float32) * np.float32(train.scale),
-            train.labels[part],
+            task.truth(train.images[part], train.labels[part], train.scale),
             logits[part],
         )

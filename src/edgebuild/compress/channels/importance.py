@@ -50,8 +50,8 @@ def taylor(
     they recommend (``gamma`` and ``beta``).
 
     Args:
-        batches: real images, float32 ``(n, h, w, c)``, labels ``(n,)`` and the
-            teacher's logits ``(n, classes)``, or ``(n, 0)`` where the loss uses none.
+        batches: real images, float32 ``(n, h, w, c)``, the task's truth and the
+            teacher's outputs, or ``(n, 0)`` where the loss uses none.
     """
     parts = [
         part
@@ -60,10 +60,10 @@ def taylor(
     ]
     variables = [part.weight.value for part in parts]
 
-    def gradients(images: Any, labels: Any, target: Any) -> Any:
+    def gradients(images: Any, truth: Any, target: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            value = loss(tf, model(images, training=False), labels, target)
+            value = loss(tf, model(images, training=False), truth, target)
         return tape.gradient(value, variables, unconnected_gradients="zero")
 
     traced = tf.function(gradients, reduce_retracing=True)

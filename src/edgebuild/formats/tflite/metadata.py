@@ -16,6 +16,7 @@ import flatbuffers
 
 from edgebuild.errors import GraphError
 from edgebuild.graph.ir import Graph
+from edgebuild.graph.meaning import outputs_mean
 
 __all__ = ["LABELS", "NAME", "describe", "with_labels"]
 
@@ -84,8 +85,9 @@ def with_labels(model: bytes, labels: Sequence[str]) -> bytes:
 
 
 def _description(graph: Graph) -> str:
-    scores = "probabilities" if graph.output.activation == "softmax" else "logits"
-    return f"image classifier, {graph.precision}; the scores are {scores}"
+    if graph.task == "classification":
+        return f"image classifier, {graph.precision}; the scores are {outputs_mean(graph)}"
+    return f"{graph.task}, {graph.precision}; the outputs are {outputs_mean(graph)}"
 
 
 class _Builder:

@@ -12,9 +12,10 @@ import pytest
 from edgebuild.build.environment.variables import PINNED
 from edgebuild.cli import main
 from edgebuild.errors import ParamsError
-from edgebuild.params import VariantParams, read
+from edgebuild.params import read
+from edgebuild.params.files import VariantParams
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 LITERT_INT8 = "  pruned-litert-int8: {model: pruned, format: litert, precision: int8, ending: tflite}\n"
 
@@ -165,6 +166,10 @@ MALFORMED: dict[str, tuple[Callable[[], str | bytes], tuple[str, ...]]] = {
     "no threads": (section("", "threads", "0"), ("threads: 0", "at least 1")),
     "percentile 20": (section("quantize", "percentile", "20"), ("quantize.percentile: 20", "above 50")),
     "unknown ranges": (section("quantize", "ranges", "entropy"), ("quantize.ranges: 'entropy'", "minmax")),
+    "more samples than are set aside": (
+        section("quantize", "samples", "201"),
+        ("quantize.samples: 201", "data.calibration sets 200 examples aside"),
+    ),
     "no calibration images": (section("quantize", "samples", "0"), ("quantize.samples: 0", "at least 1")),
     "no timed runs": (
         section("benchmark", "onnx", "{threads: 1, warmup: 5, runs: 0}"),

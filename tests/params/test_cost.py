@@ -10,7 +10,7 @@ import pytest
 from edgebuild.errors import ParamsError
 from edgebuild.params import read
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,1 @@
+"""What a network is asked, and how its answers are judged: classification, multi-label, regression, anomalies."""
