@@ -8,7 +8,7 @@ from edgebuild.data.split import Split
 from edgebuild.json_file import write_json
 from edgebuild.sources.card import card
 from edgebuild.sources.prepare import prepare
-from edgebuild.sources.registry import load
+from edgebuild.sources.registry import load, title
 
 if TYPE_CHECKING:
     from edgebuild.build.stage import Stage
@@ -31,7 +31,7 @@ def main(stage: Stage) -> None:
         path = stage.out(f"data/{name}.npz")
         draw.write(path)
         splits[name] = Split.read(path)  # mapped from the file: from here on nothing is larger than memory
-    described = card(splits, params.source, features=source.features, dropped=source.dropped)
+    described = card(splits, title(params), features=source.features, dropped=source.dropped)
     write_json(stage.out("metrics/data.json"), described)
     if twice := described["train_images_in_test"]:
         stage.warn(f"{twice} test images are training images, too, byte for byte")

@@ -10,7 +10,7 @@ import pytest
 
 from edgebuild.errors import DataError
 from edgebuild.params.data import Data
-from edgebuild.sources.registry import load
+from edgebuild.sources.registry import load, title
 from edgebuild.sources.source import source
 
 PARAMS = Data(source="digits", folder="", download=False, validation=1, calibration=1, test=1, seed=1)
@@ -74,3 +74,17 @@ def test_labels_that_do_not_suit_the_task_are_refused_with_the_task_that_they_su
         load(PARAMS, "regression")
     with pytest.raises(DataError, match="anomaly needs a class called normal, .* the classes are 0, 1"):
         load(PARAMS, "anomaly")
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "name"),
+    [
+        ("digits", "", "digits"),
+        ("fashion_mnist", "some/where", "fashion_mnist"),
+        ("image_folder", "data/photos/", "photos"),
+        ("npz", "arrays/pets.npz", "pets"),
+        ("function", "", "function"),
+    ],
+)
+def test_ones_own_data_are_called_as_their_folder_is(source: str, folder: str, name: str) -> None:
+    assert title(replace(PARAMS, source=source, folder=folder)) == name

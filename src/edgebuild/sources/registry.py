@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebuild.errors import DataError
@@ -24,7 +25,7 @@ from edgebuild.sources.targets import suited
 if TYPE_CHECKING:
     from edgebuild.params.data import Data
 
-__all__ = ["SOURCES", "load"]
+__all__ = ["SOURCES", "load", "title"]
 
 SOURCES: Mapping[str, Load] = {
     "digits": digits.load,
@@ -52,3 +53,10 @@ def load(params: Data, task: str) -> Source:
             f"data.source: {params.source!r} is not one of {', '.join(SOURCES)}; name one of them"
         )
     return suited(SOURCES[params.source](params, task), task)
+
+
+def title(params: Data) -> str:
+    """What the data card calls the data: a public data set by its name, one's own by the name of its folder or file."""
+    public = params.source in ("digits", "fashion_mnist", "tfds")
+    own = "" if public else Path(params.folder).stem
+    return own or params.source
