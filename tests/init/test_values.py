@@ -53,7 +53,7 @@ def test_comments_stay_and_the_section_of_the_source_is_added(tmp_path: Path) ->
     assert "  image: {height: 32, width: 32, channels: 3, fit: crop}\n" in text
     assert "# per operation while training; another count gives other bits" in text
     assert loaded(text)["project"] == "my-project"
-    assert loaded(text)["budgets"]["limits"]["pruned-*-int8"] == {"parity_logits": 0.95}
+    assert loaded(text)["budgets"]["limits"]["pruned-onnx-int8"] == {"parity_logits": 0.99}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ TRAININGS = ("teacher", "distill", "prune")
 LIMITS: Mapping[str, Mapping[str, float]] = {
     "default": {"drop": 3.0},
     "pruned-*": {"parity_labels": 0.995},
-    "pruned-*-int8": {"parity_logits": 0.95},
+    "pruned-onnx-int8": {"parity_logits": 0.99},
 }
 LIMITS_HELP = "add your own: accuracy, agreement, bytes, gzip_bytes, latency, memory_bytes"
 HEADER = ("# src/edgebuild/params/ states", "# The package edgebuild.params states")
@@ -181,10 +181,9 @@ def _variants(params: Any, targets: Sequence[str], precisions: Sequence[str]) ->
 
 
 def _budgets(params: Any) -> None:
-    kinds = {(variant["model"], variant["precision"]) for variant in params["variants"].values()}
     limits = CommentedMap()
     for name, wanted in LIMITS.items():
-        if not name.endswith("int8") or ("pruned", "int8") in kinds:
+        if not name.endswith("int8") or name in params["variants"]:
             limits[name] = _flow(wanted)
     params["budgets"]["limits"] = limits
     limits.yaml_add_eol_comment(LIMITS_HELP, "default", column=0)
