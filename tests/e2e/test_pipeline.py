@@ -143,6 +143,11 @@ DIRECT = {
     "project": set(),
     "seed": {"train_teacher", "distill", "prune", "quantize"},
     "threads": {"train_teacher", "distill", "prune", "quantize"},
+    "task": {
+        *("prepare", "train_teacher", "distill", "prune", "freeze", "quantize", "report"),
+        *(f"benchmark@{name}" for name in VARIANTS),
+        *KERAS,
+    },
     "data": {"prepare"},
     "teacher": {"train_teacher"},
     "student": {"distill"},
@@ -157,6 +162,7 @@ DIRECT = {
     "benchmark.coreml": {"benchmark@pruned-coreml-int8"},
     "variants": {"report"},
     "cost": {"report"},
+    "budgets": set(),
 }
 
 
