@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,13 +27,13 @@ from edgebuild.train.backend import load
 from edgebuild.zoo import names
 from edgebuild.zoo.registry import build
 from tests.compress.test_adopt import CLASSES, finder, quadrants
+from tests.documented import BEGIN, END, row, rows_of, table, workspace, written
 from tests.networks import lowered
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/teachers.md"
-BEGIN, END = "<!-- refused -->\n", "<!-- end of refused -->\n"
 NAMES, END_NAMES = "<!-- applications -->\n", "<!-- end of applications -->\n"
 
 #: Writes a file into the current folder, given Keras; returns its name.
@@ -181,21 +178,9 @@ PARAMS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@contextmanager
-def workspace(root: Path) -> Iterator[None]:
-    before, path = Path.cwd(), list(sys.path)
-    os.chdir(root)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        sys.path[:] = path
-        sys.modules.pop("nets", None)
-
-
 def of_file(backend: tuple[Any, Any], case: str, root: Path) -> str:
     make, takes = FILES[case]
-    with workspace(root):
+    with workspace(root, "nets"):
         path = Path(make(backend[1]))
         with pytest.raises(UsageError) as caught:
             adopt(
@@ -207,7 +192,7 @@ def of_file(backend: tuple[Any, Any], case: str, root: Path) -> str:
 
 def of_architecture(backend: tuple[Any, Any], case: str, root: Path) -> str:
     name, source = ARCHITECTURES[case]
-    with workspace(root):
+    with workspace(root, "nets"):
         if source:
             Path("nets.py").write_text(source)
         with pytest.raises(UsageError) as caught:
@@ -224,33 +209,33 @@ def of_params(case: str) -> str:
     return problem
 
 
-def row(case: str, message: str) -> str:
-    shown = re.sub(r"\(supported are .*?\)", "(supported are …)", message)
-    return f"| {case} | {'<br>'.join(line.strip() for line in shown.splitlines())} |\n"
+def shown(case: str, message: str) -> str:
+    """The row, without the list of what is supported."""
+    return row(case, re.sub(r"\(supported are .*?\)", "(supported are …)", message))
 
 
 @pytest.fixture(scope="module")
 def documented() -> str:
-    return DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    return rows_of(DOCUMENT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", FILES)
 def test_a_teacher_that_cannot_be_adopted_is_refused_as_documented(
     backend: tuple[Any, Any], tmp_path: Path, case: str, documented: str
 ) -> None:
-    assert row(case, of_file(backend, case, tmp_path)) in documented
+    assert shown(case, of_file(backend, case, tmp_path)) in documented
 
 
 @pytest.mark.parametrize("case", ARCHITECTURES)
 def test_an_architecture_that_cannot_be_built_is_refused_as_documented(
     backend: tuple[Any, Any], tmp_path: Path, case: str, documented: str
 ) -> None:
-    assert row(case, of_architecture(backend, case, tmp_path)) in documented
+    assert shown(case, of_architecture(backend, case, tmp_path)) in documented
 
 
 @pytest.mark.parametrize("case", PARAMS)
 def test_what_params_cannot_mean_is_refused_as_documented(case: str, documented: str) -> None:
-    assert row(case, of_params(case)) in documented
+    assert shown(case, of_params(case)) in documented
 
 
 def test_the_documented_networks_of_keras_are_those_that_can_be_named() -> None:
@@ -259,7 +244,7 @@ def test_the_documented_networks_of_keras_are_those_that_can_be_named() -> None:
 
 
 def test_the_documented_function_can_be_built(backend: tuple[Any, Any], tmp_path: Path) -> None:
-    with workspace(tmp_path):
+    with workspace(tmp_path, "nets"):
         text = DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1].partition("```")[0]
         Path("nets.py").write_text(text)
         model = build(
@@ -280,15 +265,15 @@ def test_nothing_else_is_documented(documented: str) -> None:
     assert documented.count("\n") == len(FILES) + len(ARCHITECTURES) + len(PARAMS) + 2
 
 
-def table() -> str:
+def made() -> str:
     """The table of docs/teachers.md."""
     backend, rows = load(seed=1), []
     for cases, message in ((FILES, of_file), (ARCHITECTURES, of_architecture)):
         for case in cases:
             with tempfile.TemporaryDirectory() as root:
-                rows.append(row(case, message(backend, case, Path(root))))
-    rows += [row(case, of_params(case)) for case in PARAMS]
-    return "".join(["| input | message |\n", "| --- | --- |\n", *rows])
+                rows.append(shown(case, message(backend, case, Path(root))))
+    rows += [shown(case, of_params(case)) for case in PARAMS]
+    return table(rows)
 
 
 def applications() -> str:
@@ -298,6 +283,6 @@ def applications() -> str:
 
 if __name__ == "__main__":
     text = DOCUMENT.read_text(encoding="utf-8")
-    for begin, made, end in ((BEGIN, table(), END), (NAMES, applications(), END_NAMES)):
-        text = f"{text.partition(begin)[0]}{begin}{made}{end}{text.partition(end)[2]}"
+    for begin, part, end in ((BEGIN, made(), END), (NAMES, applications(), END_NAMES)):
+        text = written(text, part, begin, end)
     DOCUMENT.write_text(text, encoding="utf-8")

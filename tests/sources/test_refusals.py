@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +20,10 @@ from edgebuild.params.task import Task
 from edgebuild.sources.prepare import prepare
 from edgebuild.sources.registry import load
 from edgebuild.strict import build
+from tests.documented import row, rows_of, table, workspace, written
 from tests.sources.conftest import data, photo
 
 DOCUMENT = Path(__file__).parents[2] / "docs/data.md"
-BEGIN, END = "<!-- refused -->\n", "<!-- end of refused -->\n"
 
 IMAGE = Image(height=4, width=4, channels=3, fit="crop")
 TABLE = Manifest(file="labels.csv", path="path", label="label", split="split", group="person")
@@ -165,22 +162,9 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@contextmanager
-def workspace(folder: Path) -> Iterator[None]:
-    """``folder`` as the folder of dvc.yaml, with modules of its own."""
-    before, path = Path.cwd(), list(sys.path)
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        sys.path[:] = path
-        sys.modules.pop("shapes", None)
-
-
 def message(case: str, folder: Path) -> str:
     make, params, task = CASES[case]
-    with workspace(folder):
+    with workspace(folder, "shapes"):
         make()
         section = data(**params)
         assert section.problems() == []
@@ -193,14 +177,9 @@ def sizes(section: Data) -> dict[str, int]:
     return {name: getattr(section, name) for name in ("validation", "calibration", "test", "seed")}
 
 
-def row(case: str, text: str) -> str:
-    lines = [line.strip().replace("|", "\\|").replace("<", "&lt;") for line in text.splitlines()]
-    return f"| {case} | {'<br>'.join(lines)} |\n"
-
-
 @pytest.fixture(scope="module")
 def documented() -> str:
-    return DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    return rows_of(DOCUMENT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -225,7 +204,7 @@ def test_every_documented_section_is_allowed(number: int) -> None:
 
 def test_the_documented_function_gives_what_it_says(tmp_path: Path) -> None:
     text = DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1].partition("```")[0]
-    with workspace(tmp_path):
+    with workspace(tmp_path, "shapes"):
         Path("shapes.py").write_text(text)
         found = load(data(**function("shapes:load")), "classification")
     assert found.images.shape == (1000, 16, 16, 1)
@@ -242,17 +221,15 @@ def test_nothing_else_is_documented(documented: str) -> None:
     assert documented.count("\n") == len(CASES) + len(PARAMS) + 2
 
 
-def table() -> str:
+def made() -> str:
     """The table of docs/data.md."""
     rows = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             rows.append(row(case, message(case, Path(folder))))
     rows += [row(case, data(**params).problems()[0]) for case, params in PARAMS.items()]
-    return "".join(["| input | message |\n", "| --- | --- |\n", *rows])
+    return table(rows)
 
 
 if __name__ == "__main__":
-    text = DOCUMENT.read_text(encoding="utf-8")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}{table()}{END}{after}", encoding="utf-8")
+    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8"), made()), encoding="utf-8")

@@ -24,9 +24,9 @@ from edgebuild.params.tfrecord import TFRecord
 from edgebuild.sources.audio_folder import transform
 from edgebuild.sources.registry import load
 from edgebuild.strict import build
+from tests.documented import row, rows_of, table, workspace, written
 from tests.sources.conftest import data
 from tests.sources.sounds import sine, wav
-from tests.sources.test_refusals import BEGIN, END, row, workspace
 from tests.sources.tfrecords import example, write
 
 DOCUMENT = Path(__file__).parents[2] / "docs/audio-and-sensors.md"
@@ -148,7 +148,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
 
 def message(case: str, folder: Path) -> str:
     make, params, task = CASES[case]
-    with workspace(folder):
+    with workspace(folder, "shapes"):
         make()
         section = data(**params)
         assert section.problems() == []
@@ -174,7 +174,7 @@ def test_so_is_what_params_cannot_mean(case: str, text: str) -> None:
 
 
 def test_nothing_else_is_documented(text: str) -> None:
-    assert text.partition(BEGIN)[2].partition(END)[0].count("\n") == len(CASES) + len(PARAMS) + 2
+    assert rows_of(text).count("\n") == len(CASES) + len(PARAMS) + 2
 
 
 def test_every_documented_section_is_allowed(text: str) -> None:
@@ -199,17 +199,15 @@ def test_the_documented_formula_is_what_the_stage_computes(text: str) -> None:
     np.testing.assert_array_equal(found, how.codes(clip)[..., 0])
 
 
-def table() -> str:
+def made() -> str:
     """The table of docs/audio-and-sensors.md."""
     lines = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             lines.append(row(case, message(case, Path(folder))))
     lines += [row(case, data(**params).problems()[0]) for case, params in PARAMS.items()]
-    return "".join(["| input | message |\n", "| --- | --- |\n", *lines])
+    return table(lines)
 
 
 if __name__ == "__main__":
-    whole = DOCUMENT.read_text(encoding="utf-8")
-    before, after = whole.partition(BEGIN)[0], whole.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}{table()}{END}{after}", encoding="utf-8")
+    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8"), made()), encoding="utf-8")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgebuild.build.declaration import Declaration
+from edgebuild.build.values import at, texts
 from edgebuild.errors import DeclarationError
 from edgebuild.strict import read_yaml
 
@@ -49,7 +50,7 @@ def undeclared(stage: Declaration, values: Mapping[str, Any]) -> list[str]:
 def functions(stage: Declaration, values: Mapping[str, Any]) -> Iterator[str]:
     """The modules of all functions (``module:function``) that the params of ``stage`` name."""
     for key in stage.params:
-        for text in _texts(_look_up(values, key)):
+        for text in texts(at(values, key)):
             if found := FUNCTION.fullmatch(text):
                 yield found[1]
 
@@ -65,7 +66,7 @@ def check(stages: Iterable[Declaration], values: Mapping[str, Any]) -> None:
         for template in undeclared(stage, values):
             key = template[2:-1]
             problems[
-                f"stages.{stage.base} reads {key}, which is {_look_up(values, key)}, without declaring it; add "
+                f"stages.{stage.base} reads {key}, which is {at(values, key)}, without declaring it; add "
                 f'`"{template}"` to its deps (`edgebuild deps --fix` does)'
             ] = None
         if "" in stage.deps:
@@ -81,7 +82,7 @@ def check(stages: Iterable[Declaration], values: Mapping[str, Any]) -> None:
 def _paths(stage: Declaration, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in PATHS:
         if any(key == param or key.startswith(f"{param}.") for param in stage.params):
-            value = _look_up(values, key)
+            value = at(values, key)
             if isinstance(value, str):
                 yield key, value
 
@@ -89,18 +90,3 @@ def _paths(stage: Declaration, values: Mapping[str, Any]) -> Iterator[tuple[str,
 def _covered(deps: Iterable[str], path: str) -> bool:
     clean = Path(path).as_posix()
     return any(clean == Path(dep).as_posix() or clean.startswith(f"{dep}/") for dep in deps if dep)
-
-
-def _look_up(values: Mapping[str, Any], dotted: str) -> Any:
-    found: Any = values
-    for part in dotted.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from edgebuild.build.declaration import Declaration, declarations
 from edgebuild.build.hashes import cached_md5
+from edgebuild.build.values import at
 from edgebuild.build.verify.lock import Entry, entries
 from edgebuild.strict import read_yaml
 
@@ -53,19 +53,13 @@ def _why(
         return f"its command is {stage.cmd}, dvc.lock has {entry.cmd}"
     before = entry.params.get("params.yaml", {})
     for key in stage.params:
-        if key not in before or before[key] != _at(values, key):
+        if key not in before or before[key] != at(values, key):
             return f"{key} of params.yaml changed"
     for path in stage.deps:
         if entry.deps.get(path) != _digest(root, path, recorded, made, entry.deps.get(path)):
             return f"{path} changed"
     missing = next((path for path in stage.outs if path not in entry.outs), None)
     return f"dvc.lock does not have {missing}" if missing else ""
-
-
-def _at(values: object, dotted: str) -> Any:
-    for part in dotted.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values
 
 
 def _digest(

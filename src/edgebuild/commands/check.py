@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebuild.commands.command import Command
+from edgebuild.commands.command import Command, write
 from edgebuild.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is None:
         print(text, end="")
     else:
-        _write(options.output, text)
+        write(options.output, text)
     return 1 if checked.failed else 0
 
 
@@ -83,15 +83,6 @@ def _text(kind: str, checked: Checked, *, terminal: bool) -> str:
     if kind == "junit":
         return machine.junit(checked, datetime.now(UTC))
     return show.markdown(checked) if kind == "markdown" else show.console(checked, terminal=terminal)
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror}; name a file in a folder that exists"
-        ) from None
 
 
 COMMAND = Command(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Command"]
+from edgebuild.errors import UsageError
+
+__all__ = ["Command", "write"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,17 @@ class Command:
         )
         self.arguments(parser)
         parser.set_defaults(action=self.run)
+
+
+def write(target: Path, text: str) -> None:
+    """Write what a command was asked to write to a file.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from None

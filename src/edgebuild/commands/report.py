@@ -6,8 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from edgebuild.commands.command import Command
-from edgebuild.errors import UsageError
+from edgebuild.commands.command import Command, write
 
 __all__ = ["COMMAND"]
 
@@ -48,12 +47,7 @@ def _write(target: Path) -> int:
 
     stated = params.read(Path("params.yaml"))
     text = page.page(evidence.read(Path(), open_task(stated.task), stated.cost))
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror}; name a file in a folder that exists"
-        ) from None
+    write(target, text)
     print(f"{target}: {len(text.encode()) / 1024:,.0f} KiB, opens in any browser")
     return 0
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgebuild.build.closure import SOURCES, has_code
 from edgebuild.build.declaration import Declaration
+from edgebuild.build.values import texts
 
 __all__ = ["View", "view"]
 
@@ -77,8 +78,8 @@ def view(
     search = [path for path in map(Path, filter(None, sys.path)) if path.exists()]
     packages = [path for path in search if not path.is_relative_to(root)]
     searched = [path for path in search if path.is_relative_to(root) and path.is_dir()]
-    texts = tuple(_texts(values))
-    named = [path for path in map(Path, texts) if path.is_absolute()]
+    said = tuple(texts(values))
+    named = [path for path in map(Path, said) if path.is_absolute()]
     libraries = [Path(path) for path in environ.get("LD_LIBRARY_PATH", "").split(":") if path]
     return View(
         declared.name,
@@ -98,7 +99,7 @@ def view(
             if (root / source).is_dir()
             for entry in (root / source).iterdir()
         ),
-        texts,
+        said,
         declared.network,
     )
 
@@ -113,11 +114,3 @@ def _package_files(root: Path, inputs: Iterable[Path]) -> list[Path]:
     }
     files = (folder / "__init__.py" for folder in sorted(folders))
     return [file for file in files if file.is_file() and not has_code(file)]
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
