@@ -233,7 +233,8 @@ def test_a_folder_that_a_declared_parameter_names_can_be_read(
     outside = tmp_path_factory.mktemp("pictures")
     (outside / "a.txt").write_text("a")
     text = (root / "params.yaml").read_text()
-    (root / "params.yaml").write_text(text.replace('folder: ""', f"folder: {outside}"))
+    text = text.replace("source: digits", "source: fashion_mnist").replace('folder: ""', f"folder: {outside}")
+    (root / "params.yaml").write_text(text)
     run("assert (pathlib.Path(stage.params.data.folder) / 'a.txt').read_text() == 'a'")
 
 
